@@ -1,0 +1,338 @@
+//! Files and folders that only their owner may read, and the order of steps
+//! that makes a change survive a crash.
+//!
+//! Everything made here is 0600 or 0700 from its first instant, whatever the
+//! umask is. Every error names its path.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Kind};
+use crate::secret::SecretBuffer;
+
+/// Something that was tried with a path did not work.
+#[derive(Debug, thiserror::Error)]
+#[error("Cannot {action} {}: {source}", path.display())]
+pub struct FileError {
+    action: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl FileError {
+    /// The system's word on it.
+    pub fn io_kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+}
+
+impl From<FileError> for Error {
+    fn from(error: FileError) -> Self {
+        let hint = match error.source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Some("Nothing was changed. Make room, then run the command again.".to_owned())
+            }
+            io::ErrorKind::PermissionDenied => Some(format!(
+                "Look at its owner and mode: ls -ld '{}'",
+                error.path.display()
+            )),
+            io::ErrorKind::ReadOnlyFilesystem => Some(format!(
+                "The file system is read-only: findmnt --target '{}'",
+                error.path.display()
+            )),
+            _ => None,
+        };
+        let plain = Self::new(Kind::Failed, error.to_string());
+        match hint {
+            Some(hint) => plain.with_hint(hint),
+            None => plain,
+        }
+    }
+}
+
+/// Says which path an I/O error is about.
+pub trait PathContext<T> {
+    /// Turns an I/O error into one that says what was tried with which path.
+    ///
+    /// # Errors
+    /// The I/O error, with its path.
+    fn at(self, action: &'static str, path: &Path) -> Result<T, FileError>;
+}
+
+impl<T, E: Into<io::Error>> PathContext<T> for Result<T, E> {
+    fn at(self, action: &'static str, path: &Path) -> Result<T, FileError> {
+        self.map_err(|source| FileError {
+            action,
+            path: path.to_owned(),
+            source: source.into(),
+        })
+    }
+}
+
+/// Reads a whole regular file of at most `limit` bytes into a buffer that is
+/// wiped afterwards. `None` where there is no such file.
+///
+/// # Errors
+/// The file cannot be read, is no regular file, or is larger than `limit`.
+pub fn read_private(path: &Path, limit: usize) -> Result<Option<PrivateFile>, FileError> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).at("read", path),
+    };
+    let metadata = file.metadata().at("read", path)?;
+    if metadata.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::IsADirectory)).at("read", path);
+    }
+    let announced = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+    let bytes = if metadata.is_file() && announced <= limit {
+        let mut buffer = SecretBuffer::with_capacity(announced + 1).into_bytes();
+        (&mut file)
+            .take(announced as u64 + 1)
+            .read_to_end(&mut buffer)
+            .at("read", path)?;
+        buffer
+    } else if metadata.is_file() {
+        let reason = format!("it is larger than {limit} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason)).at("read", path);
+    } else {
+        SecretBuffer::read_from(&mut file, limit)
+            .at("read", path)?
+            .into_bytes()
+    };
+    Ok(Some(PrivateFile {
+        bytes,
+        mode: metadata.is_file().then(|| metadata.mode() & 0o777),
+    }))
+}
+
+/// What was read, and how tightly it was kept.
+pub struct PrivateFile {
+    /// The content.
+    pub bytes: Zeroizing<Vec<u8>>,
+    mode: Option<u32>,
+}
+
+impl PrivateFile {
+    /// The mode of the file where others than its owner may read or write it.
+    pub fn loose_mode(&self) -> Option<u32> {
+        self.mode.filter(|mode| mode & 0o077 != 0)
+    }
+}
+
+/// Makes a folder, and the folders above it, for their owner alone. An
+/// existing folder is left as it is.
+///
+/// # Errors
+/// The folder cannot be made, or something else stands there.
+pub fn make_private_folder(path: &Path) -> Result<(), FileError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .at("make the folder", path)
+}
+
+/// Makes a new file for its owner alone; fails where one is.
+///
+/// # Errors
+/// The file exists or cannot be made.
+pub fn create_new_private(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    // A default ACL on the folder could have widened what `mode` asked for.
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
+/// Puts `bytes` where `path` is, in one step that a crash cannot cut in two:
+/// a temporary file beside it, synced, then renamed over it.
+///
+/// # Errors
+/// Any step failed; `path` is as it was.
+pub fn replace_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let staged = Staged::write(path, bytes)?;
+    staged.rename_over(path)
+}
+
+/// A finished, synced temporary file that is not yet in its place. Dropped
+/// without being put there, it is removed.
+pub struct Staged {
+    path: PathBuf,
+    placed: bool,
+}
+
+impl Staged {
+    /// Writes and syncs `bytes` beside `target`.
+    ///
+    /// # Errors
+    /// The temporary file cannot be made, written or synced.
+    pub fn write(target: &Path, bytes: &[u8]) -> Result<Self, FileError> {
+        let path = temporary_path(target);
+        let mut file = create_new_private(&path).at("write", &path)?;
+        let staged = Self {
+            path,
+            placed: false,
+        };
+        file.write_all(bytes).at("write", &staged.path)?;
+        file.sync_all().at("sync", &staged.path)?;
+        Ok(staged)
+    }
+
+    /// Where the temporary file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts the file in its place and makes that durable.
+    ///
+    /// # Errors
+    /// The rename or the sync of the folder failed.
+    pub fn rename_over(mut self, target: &Path) -> Result<(), FileError> {
+        fs::rename(&self.path, target).at("replace", target)?;
+        self.placed = true;
+        sync_folder(folder_of(target))
+    }
+
+    /// Puts the file in its place unless something is there already.
+    ///
+    /// # Errors
+    /// Something is there, or the link or the sync failed.
+    pub fn place_new(self, target: &Path) -> Result<(), FileError> {
+        fs::hard_link(&self.path, target).at("make", target)?;
+        sync_folder(folder_of(target))
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.placed {
+            // Nothing better can be done: the next commit sweeps what is left.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Makes the entries of a folder durable.
+///
+/// # Errors
+/// The folder cannot be opened or synced.
+pub fn sync_folder(folder: &Path) -> Result<(), FileError> {
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .at("sync the folder", folder)
+}
+
+/// The folder that holds `path`.
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Removes temporary files that writers of `target` left behind when they
+/// were killed. To be called by the only live writer.
+pub fn sweep_temporary(target: &Path) {
+    let Some(prefix) = temporary_prefix(target) else {
+        return;
+    };
+    let Ok(entries) = fs::read_dir(folder_of(target)) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(prefix.as_encoded_bytes())
+        {
+            // One that cannot be removed now is tried again at the next commit.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn temporary_prefix(target: &Path) -> Option<std::ffi::OsString> {
+    let mut prefix = std::ffi::OsString::from(".");
+    prefix.push(target.file_name()?);
+    prefix.push(".tmp-");
+    Some(prefix)
+}
+
+fn temporary_path(target: &Path) -> PathBuf {
+    let mut name = temporary_prefix(target).unwrap_or_else(|| ".tmp-".into());
+    name.push(format!("{}-{:016x}", std::process::id(), random_number()));
+    folder_of(target).join(name)
+}
+
+fn random_number() -> u64 {
+    let mut bytes = [0; 8];
+    // The name need only be free: O_EXCL decides, and the process id is in it.
+    let _ = getrandom::getrandom(&mut bytes);
+    u64::from_ne_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replacing_leaves_a_private_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("état civil.json");
+        replace_private(&path, b"one").unwrap();
+        replace_private(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_dropped_staged_file_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let staged = Staged::write(&folder.path().join("x"), b"1").unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        drop(staged);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn sweeping_takes_only_the_temporary_files_of_that_target() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("vault.age");
+        for name in [
+            "vault.age",
+            ".vault.age.tmp-1-2",
+            ".other.tmp-1-2",
+            ".vault.age.lock",
+        ] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        sweep_temporary(&target);
+        assert!(!folder.path().join(".vault.age.tmp-1-2").exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn reading_tells_absent_from_unreadable_and_bounds_the_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        assert!(read_private(&path, 10).unwrap().is_none());
+        fs::write(&path, "12345678901").unwrap();
+        assert_eq!(
+            read_private(&path, 10).err().unwrap().io_kind(),
+            io::ErrorKind::FileTooLarge
+        );
+        assert_eq!(
+            read_private(folder.path(), 10).err().unwrap().io_kind(),
+            io::ErrorKind::IsADirectory
+        );
+    }
+}

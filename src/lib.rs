@@ -1,0 +1,12 @@
+//! `vault`: secrets for machines without a desktop.
+//!
+//! The modules stand in rows; each may use the rows above it and none of its
+//! own row's siblings unless `tests/layers.rs` says so. The library exists
+//! for the binary, its tests and its fuzz targets; it promises no API.
+
+pub mod error;
+pub mod files;
+pub mod name;
+pub mod process;
+pub mod secret;
+pub mod text;

@@ -1,0 +1,154 @@
+//! What this process tells the system about itself: that its memory is not to
+//! be dumped, read by its neighbours, or written to swap.
+
+use std::io;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// The limits that this process was started with, for the children that
+/// should have them back.
+#[derive(Debug, Clone)]
+pub struct Inherited {
+    core: Rlimit,
+}
+
+/// Makes this process undumpable and forbids core files. Called before
+/// anything secret is read.
+///
+/// # Errors
+/// The system refused, which it has no reason to do.
+pub fn harden() -> io::Result<Inherited> {
+    let core = getrlimit(Resource::Core);
+    // The soft limit only: the hard one stays, so that children can have
+    // their setting back.
+    setrlimit(
+        Resource::Core,
+        Rlimit {
+            current: Some(0),
+            maximum: core.maximum,
+        },
+    )?;
+    #[cfg(target_os = "linux")]
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+    Ok(Inherited { core })
+}
+
+impl Inherited {
+    /// Gives this process its core limit back, just before it becomes the
+    /// child. (Executing a program makes the process dumpable again.)
+    ///
+    /// # Errors
+    /// The system refused to raise the soft limit to what it was.
+    pub fn restore(&self) -> io::Result<()> {
+        Ok(setrlimit(Resource::Core, self.core)?)
+    }
+}
+
+/// Whether this process could be dumped right now, for `doctor`.
+pub fn is_dumpable() -> bool {
+    let core_allowed = getrlimit(Resource::Core).current != Some(0);
+    #[cfg(target_os = "linux")]
+    let dumpable = !matches!(
+        rustix::process::dumpable_behavior(),
+        Ok(rustix::process::DumpableBehavior::NotDumpable)
+    );
+    #[cfg(not(target_os = "linux"))]
+    let dumpable = false;
+    core_allowed || dumpable
+}
+
+/// The user this process acts for.
+pub fn user_id() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Bytes on a page of their own that is never written to swap nor to a core
+/// file, where the system grants that, and wiped when dropped.
+pub struct LockedBytes {
+    page: Box<[u8]>,
+    start: usize,
+    length: usize,
+    locked: bool,
+}
+
+const PAGE: usize = 4096;
+
+impl LockedBytes {
+    /// Takes a copy of `bytes`, which must fit a page.
+    pub fn new(bytes: &[u8]) -> Self {
+        assert!(bytes.len() <= PAGE, "one key fits one page");
+        // Three pages hold one whole aligned page, wherever the heap puts them.
+        let mut page = vec![0; 3 * PAGE].into_boxed_slice();
+        let start = PAGE - page.as_ptr().addr() % PAGE;
+        let locked = lock_page(&mut page[start..start + PAGE]);
+        page[start..start + bytes.len()].copy_from_slice(bytes);
+        Self {
+            page,
+            start,
+            length: bytes.len(),
+            locked,
+        }
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.page[self.start..self.start + self.length]
+    }
+
+    /// Whether the system keeps them out of swap.
+    pub fn is_locked(&self) -> bool {
+        self.locked
+    }
+}
+
+impl Drop for LockedBytes {
+    fn drop(&mut self) {
+        use zeroize::Zeroize;
+        self.page.zeroize();
+    }
+}
+
+/// Keeps one aligned page out of swap and out of core files.
+#[allow(unsafe_code)] // mlock and madvise take an address.
+fn lock_page(page: &mut [u8]) -> bool {
+    let address = page.as_mut_ptr().cast();
+    // SAFETY: the range is one whole page inside a live allocation that we
+    // own; neither call changes its content, and a lock may outlive its use.
+    unsafe {
+        #[cfg(target_os = "linux")]
+        let _ = rustix::mm::madvise(address, page.len(), rustix::mm::Advice::LinuxDontDump);
+        rustix::mm::mlock(address, page.len()).is_ok()
+    }
+}
+
+/// Closes every descriptor above standard error, so that a process that goes
+/// on in the background holds no file, lock or pipe of whoever started it.
+#[allow(unsafe_code)] // A descriptor by its number has no owner that the compiler knows.
+pub fn close_inherited_descriptors() {
+    let Ok(entries) = std::fs::read_dir("/dev/fd") else {
+        return;
+    };
+    let open: Vec<i32> = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|number| *number > 2)
+        .collect();
+    for number in open {
+        // SAFETY: called first thing in a new process, before it opened
+        // anything of its own; the listing's own descriptor is closed by now,
+        // and closing a number that is not open does nothing.
+        unsafe { rustix::io::close(number) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locked_bytes_hold_what_they_were_given() {
+        let bytes = LockedBytes::new(b"AGE-SECRET-KEY-FAKE");
+        assert_eq!(bytes.as_bytes(), b"AGE-SECRET-KEY-FAKE");
+        assert_eq!(LockedBytes::new(&[7; PAGE]).as_bytes().len(), PAGE);
+    }
+}

@@ -1,0 +1,242 @@
+//! Text that must not be shown: zeroed when dropped, without any trait that
+//! could print, copy or serialise it by accident.
+//!
+//! ```compile_fail
+//! let secret = vault::secret::Secret::from("fake".to_owned());
+//! println!("{secret}");
+//! ```
+//! ```compile_fail
+//! let secret = vault::secret::Secret::from("fake".to_owned());
+//! println!("{secret:?}");
+//! ```
+//! ```compile_fail
+//! let secret = vault::secret::Secret::from("fake".to_owned());
+//! let _copy = secret.clone();
+//! ```
+//! ```compile_fail
+//! let secret = vault::secret::Secret::from("fake".to_owned());
+//! let _text = serde_json::to_string(&secret);
+//! ```
+//! ```
+//! let secret = vault::secret::Secret::from("fake".to_owned());
+//! assert_eq!(secret.reveal(), "fake");
+//! ```
+
+use std::io;
+
+use serde::{Deserialize, Deserializer, de};
+use zeroize::{Zeroize, Zeroizing};
+
+/// A secret text. [`Secret::reveal`] is the one way to read it; a test pins
+/// the places that call it.
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// The secret itself, for the one purpose that the caller names by being
+    /// on the list of places that may do this.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Length in bytes.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Another copy, zeroed on its own; named, so that it is seen in review.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    /// Compares two secrets in time that depends on their lengths only.
+    pub fn matches(&self, other: &Self) -> bool {
+        self.len() == other.len()
+            && self
+                .0
+                .bytes()
+                .zip(other.0.bytes())
+                .fold(0, |difference, (a, b)| difference | (a ^ b))
+                == 0
+    }
+
+    /// Takes bytes that were read from a file or a pipe; they are wiped
+    /// whether or not they are text.
+    ///
+    /// # Errors
+    /// The bytes are not UTF-8.
+    pub fn from_utf8(mut bytes: Zeroizing<Vec<u8>>) -> Result<Self, NotText> {
+        match String::from_utf8(std::mem::take(&mut *bytes)) {
+            Ok(text) => Ok(Self(Zeroizing::new(text))),
+            Err(error) => {
+                error.into_bytes().zeroize();
+                Err(NotText)
+            }
+        }
+    }
+
+    /// The same text without one trailing line ending.
+    #[must_use]
+    pub fn without_trailing_newline(self) -> Self {
+        let kept = self
+            .0
+            .strip_suffix('\n')
+            .map(|text| text.strip_suffix('\r').unwrap_or(text))
+            .map(str::len);
+        match kept {
+            Some(length) => Self(Zeroizing::new(self.0[..length].to_owned())),
+            None => self,
+        }
+    }
+}
+
+/// Bytes were offered as a secret that are not UTF-8 text.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("it is not UTF-8 text")]
+pub struct NotText;
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl de::Visitor<'_> for Text {
+            type Value = Secret;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Secret, E> {
+                Ok(Secret::from(text.to_owned()))
+            }
+            fn visit_string<E: de::Error>(self, text: String) -> Result<Secret, E> {
+                Ok(Secret::from(text))
+            }
+        }
+        deserializer.deserialize_string(Text)
+    }
+}
+
+/// A growing buffer that leaves no copy behind when it moves to a larger
+/// place, and is zeroed when dropped.
+#[derive(Default)]
+pub struct SecretBuffer(Zeroizing<Vec<u8>>);
+
+impl SecretBuffer {
+    /// An empty buffer with room for `capacity` bytes.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self(Zeroizing::new(Vec::with_capacity(capacity)))
+    }
+
+    /// What was written so far.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Appends bytes, moving to a larger place and wiping the old one when
+    /// there is no room.
+    pub fn push(&mut self, bytes: &[u8]) {
+        let needed = self.0.len() + bytes.len();
+        if needed > self.0.capacity() {
+            let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(self.0.capacity() * 2)));
+            larger.extend_from_slice(&self.0);
+            self.0 = larger;
+        }
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// Hands over the bytes, still zeroed on drop.
+    pub fn into_bytes(self) -> Zeroizing<Vec<u8>> {
+        self.0
+    }
+
+    /// Reads to the end of `reader`, refusing more than `limit` bytes.
+    ///
+    /// # Errors
+    /// Reading failed, or there was more than `limit`
+    /// ([`io::ErrorKind::FileTooLarge`]).
+    pub fn read_from(reader: &mut dyn io::Read, limit: usize) -> io::Result<Self> {
+        let mut buffer = Self::with_capacity(4096.min(limit));
+        let mut chunk = Zeroizing::new([0; 8192]);
+        loop {
+            match reader.read(&mut *chunk) {
+                Ok(0) => return Ok(buffer),
+                Ok(count) if buffer.0.len() + count > limit => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::FileTooLarge,
+                        format!("more than {limit} bytes"),
+                    ));
+                }
+                Ok(count) => buffer.push(&chunk[..count]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl io::Write for SecretBuffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.push(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_trailing_line_ending_goes_and_no_more() {
+        for (given, kept) in [
+            ("key\n", "key"),
+            ("key\r\n", "key"),
+            ("key\n\n", "key\n"),
+            ("key", "key"),
+            ("key ", "key "),
+            ("\n", ""),
+            ("", ""),
+        ] {
+            let secret = Secret::from(given.to_owned()).without_trailing_newline();
+            assert_eq!(secret.reveal(), kept);
+        }
+    }
+
+    #[test]
+    fn a_buffer_that_grows_keeps_its_content() {
+        let mut buffer = SecretBuffer::with_capacity(1);
+        for _ in 0..1000 {
+            buffer.push(b"abc");
+        }
+        assert_eq!(buffer.as_bytes(), b"abc".repeat(1000));
+    }
+
+    #[test]
+    fn reading_stops_at_the_limit() {
+        assert!(SecretBuffer::read_from(&mut &b"12345"[..], 5).is_ok());
+        let refused = SecretBuffer::read_from(&mut &b"123456"[..], 5)
+            .err()
+            .unwrap();
+        assert_eq!(refused.kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn matching_compares_content() {
+        let secret = |text: &str| Secret::from(text.to_owned());
+        assert!(secret("abc").matches(&secret("abc")));
+        assert!(!secret("abc").matches(&secret("abd")));
+        assert!(!secret("abc").matches(&secret("abcd")));
+    }
+}
