@@ -24,6 +24,15 @@ pub struct FileError {
 }
 
 impl FileError {
+    /// An I/O error, and what was tried with which path.
+    pub fn from_io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
     /// The system's word on it.
     pub fn io_kind(&self) -> io::ErrorKind {
         self.source.kind()
@@ -65,11 +74,7 @@ pub trait PathContext<T> {
 
 impl<T, E: Into<io::Error>> PathContext<T> for Result<T, E> {
     fn at(self, action: &'static str, path: &Path) -> Result<T, FileError> {
-        self.map_err(|source| FileError {
-            action,
-            path: path.to_owned(),
-            source: source.into(),
-        })
+        self.map_err(|source| FileError::from_io(action, path, source.into()))
     }
 }
 

@@ -4,9 +4,13 @@
 //! own row's siblings unless `tests/layers.rs` says so. The library exists
 //! for the binary, its tests and its fuzz targets; it promises no API.
 
+pub mod credential;
 pub mod error;
 pub mod files;
+pub mod json;
 pub mod name;
 pub mod process;
+pub mod seal;
 pub mod secret;
 pub mod text;
+pub mod vault;

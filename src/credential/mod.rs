@@ -1,0 +1,224 @@
+//! A credential: what was stored for one connection or one plain secret, how
+//! fresh it is, and what it was before. Pure: values in, values out; the time
+//! is an argument.
+
+mod codec;
+
+use std::collections::BTreeMap;
+
+use hmac::{Hmac, Mac};
+use jiff::{SignedDuration, Timestamp};
+use sha2::Sha256;
+
+use crate::json::Unknown;
+use crate::name::FieldName;
+use crate::secret::Secret;
+
+/// How many earlier values are kept.
+pub const HISTORY: usize = 10;
+
+/// How a credential is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthKind {
+    /// A fixed key, or several fields of one.
+    ApiKey,
+    /// Tokens that renew themselves.
+    OAuth,
+    /// Nothing secret: a local model server.
+    None,
+    /// A plain secret without a provider.
+    Plain,
+}
+
+impl AuthKind {
+    /// The word in JSON and tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ApiKey => "api_key",
+            Self::OAuth => "oauth2",
+            Self::None => "none",
+            Self::Plain => "plain",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::ApiKey, Self::OAuth, Self::None, Self::Plain]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+    }
+}
+
+/// Whether a credential can be used, as far as we know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Stored, and nothing speaks against it.
+    Connected,
+    /// Past its end.
+    Expired,
+    /// Taken back at the provider.
+    Revoked,
+    /// Refused by the provider.
+    Invalid,
+}
+
+impl Status {
+    /// The word in JSON and tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connected => "connected",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+            Self::Invalid => "invalid",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Connected, Self::Expired, Self::Revoked, Self::Invalid]
+            .into_iter()
+            .find(|status| status.as_str() == text)
+    }
+}
+
+/// What a person stored at one time, and may want back.
+pub struct Value {
+    /// The fields by name; whether one is secret is the definition's word.
+    pub fields: BTreeMap<FieldName, Secret>,
+    /// Whose it is, for people.
+    pub account: Option<String>,
+    /// What an OAuth grant allows.
+    pub scopes: Vec<String>,
+    /// Where the provider is, when that is the connection's own.
+    pub base_url: Option<String>,
+    /// When it stops working.
+    pub expires_at: Option<Timestamp>,
+    /// When it should be replaced.
+    pub rotate_at: Option<Timestamp>,
+    /// When it was stored.
+    pub stored_at: Timestamp,
+}
+
+/// A value that another one took the place of.
+pub struct Earlier {
+    /// What it was.
+    pub value: Value,
+    /// Until when.
+    pub replaced_at: Timestamp,
+    unknown: Unknown,
+}
+
+/// One connection or plain secret.
+pub struct Credential {
+    /// How it is used.
+    pub kind: AuthKind,
+    /// As it was last known; [`Credential::status_at`] also looks at the time.
+    pub status: Status,
+    /// What is in force.
+    pub value: Value,
+    /// What was, oldest first.
+    pub history: Vec<Earlier>,
+    /// When the connection was first made.
+    pub created_at: Timestamp,
+    /// When anything about it last changed.
+    pub updated_at: Timestamp,
+    unknown: Unknown,
+}
+
+impl Credential {
+    /// A credential stored for the first time.
+    pub fn new(kind: AuthKind, value: Value) -> Self {
+        let created_at = value.stored_at;
+        Self {
+            kind,
+            status: Status::Connected,
+            value,
+            history: Vec::new(),
+            created_at,
+            updated_at: created_at,
+            unknown: Unknown::default(),
+        }
+    }
+
+    /// Puts a new value in force; the old one becomes history.
+    pub fn replace(&mut self, kind: AuthKind, value: Value) {
+        let now = value.stored_at;
+        let old = std::mem::replace(&mut self.value, value);
+        self.history.push(Earlier {
+            value: old,
+            replaced_at: now,
+            unknown: Unknown::default(),
+        });
+        let surplus = self.history.len().saturating_sub(HISTORY);
+        self.history.drain(..surplus);
+        self.kind = kind;
+        self.status = Status::Connected;
+        self.updated_at = now;
+    }
+
+    /// Puts version `number` (from 1, oldest first) back in force; what was in
+    /// force becomes history. False where there is no such version.
+    pub fn restore(&mut self, number: usize, now: Timestamp) -> bool {
+        let Some(earlier) = number
+            .checked_sub(1)
+            .and_then(|index| self.history.get(index))
+        else {
+            return false;
+        };
+        let value = earlier.value.copy_at(now);
+        self.replace(self.kind, value);
+        true
+    }
+
+    /// The status, with the time taken into account.
+    pub fn status_at(&self, now: Timestamp) -> Status {
+        match (self.status, self.value.expires_at) {
+            (Status::Connected, Some(end)) if end <= now => Status::Expired,
+            (status, _) => status,
+        }
+    }
+
+    /// Whether a person should see to it: expired, or past its rotation date.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.status_at(now) == Status::Expired
+            || self.value.rotate_at.is_some_and(|date| date <= now)
+    }
+}
+
+impl Value {
+    fn copy_at(&self, now: Timestamp) -> Self {
+        Self {
+            fields: self
+                .fields
+                .iter()
+                .map(|(name, secret)| (name.clone(), secret.duplicate()))
+                .collect(),
+            account: self.account.clone(),
+            scopes: self.scopes.clone(),
+            base_url: self.base_url.clone(),
+            expires_at: self.expires_at,
+            rotate_at: self.rotate_at,
+            stored_at: now,
+        }
+    }
+}
+
+/// A point in time so many days on.
+pub fn days_after(now: Timestamp, days: u32) -> Option<Timestamp> {
+    now.checked_add(SignedDuration::from_hours(24 * i64::from(days)))
+        .ok()
+}
+
+/// What tells one secret from another without giving it away, even where the
+/// secret is short: keyed with a random key of the vault.
+pub fn fingerprint(key: &Secret, secret: &Secret) -> String {
+    let mut digest = Hmac::<Sha256>::new_from_slice(key.reveal().as_bytes())
+        .expect("HMAC takes a key of any length");
+    digest.update(secret.reveal().as_bytes());
+    let digest = digest.finalize().into_bytes();
+    digest[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,263 @@
+//! Sealing and opening: the only place that knows the `age` library.
+//!
+//! Every part of a vault file is an armored age file. What arrives here may
+//! be hostile, so the header is looked at, and refused, before the library
+//! does any work that the header asks for (see [`header`]).
+
+mod header;
+mod identity;
+mod key;
+mod recipient;
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+use age::armor::{ArmoredReader, ArmoredWriter, Format};
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Kind};
+use crate::secret::{Secret, SecretBuffer};
+
+pub use header::{DEFAULT_WORK_FACTOR, MAX_RECIPIENTS, MAX_WORK_FACTOR};
+pub use identity::{BadIdentity, IdentityFile};
+pub use key::{Fingerprint, VaultKey};
+pub use recipient::{BadRecipient, Recipient, RecipientKind};
+
+/// What opens a slot.
+pub enum Opener<'a> {
+    /// The words that a person or a CI secret supplied.
+    Passphrase(&'a Secret),
+    /// Private keys; one of them may match.
+    Identities(&'a IdentityFile),
+}
+
+/// How plugins talk to a person. The command line implements it.
+pub trait PluginPrompt: Send + Sync {
+    /// Something to do, such as touching a hardware key.
+    fn notice(&self, message: &str);
+    /// A PIN or passphrase; `None` where nobody can be asked.
+    fn secret(&self, prompt: &str) -> Option<Secret>;
+    /// A plain answer; `None` where nobody can be asked.
+    fn answer(&self, prompt: &str) -> Option<String>;
+    /// A choice between two; `None` where nobody can be asked.
+    fn confirm(&self, prompt: &str, yes: &str, no: Option<&str>) -> Option<bool>;
+}
+
+/// A handle on the prompts, as plugins keep one each.
+#[derive(Clone)]
+pub struct Prompts(pub Arc<dyn PluginPrompt>);
+
+impl age::Callbacks for Prompts {
+    fn display_message(&self, message: &str) {
+        self.0.notice(message);
+    }
+
+    fn confirm(&self, message: &str, yes: &str, no: Option<&str>) -> Option<bool> {
+        self.0.confirm(message, yes, no)
+    }
+
+    fn request_public_string(&self, description: &str) -> Option<String> {
+        self.0.answer(description)
+    }
+
+    fn request_passphrase(&self, description: &str) -> Option<age::secrecy::SecretString> {
+        let secret = self.0.secret(description)?;
+        Some(age::secrecy::SecretString::from(secret.reveal().to_owned()))
+    }
+}
+
+/// Why something sealed did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It is no age file, or one that was cut or changed.
+    #[error("{0}")]
+    Damaged(String),
+    /// Opening would cost more than we are willing to spend unasked.
+    #[error("it asks for scrypt work 2^{asked}, more than the limit of 2^{limit}")]
+    TooMuchWork {
+        /// log2 N in the header.
+        asked: u32,
+        /// The largest that is allowed.
+        limit: u8,
+    },
+    /// The passphrase is not the one.
+    #[error("the passphrase is wrong")]
+    WrongPassphrase,
+    /// None of the identities is among the recipients.
+    #[error("no identity matches")]
+    NoMatch,
+    /// A plugin is missing or failed.
+    #[error("{0}")]
+    Plugin(String),
+}
+
+/// Why something could not be sealed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct SealError(String);
+
+impl From<SealError> for Error {
+    fn from(error: SealError) -> Self {
+        Self::new(Kind::Failed, "Cannot seal the vault").with_source(error)
+    }
+}
+
+/// Seals the vault's key under a passphrase.
+///
+/// # Errors
+/// Sealing failed.
+pub fn seal_to_passphrase(
+    key: &VaultKey,
+    passphrase: &Secret,
+    work_factor: u8,
+) -> Result<String, SealError> {
+    let text = age::secrecy::SecretString::from(passphrase.reveal().to_owned());
+    // `new` times a small scrypt to pick a number of its own, which may be
+    // 2^20; ours replaces it.
+    let mut recipient = age::scrypt::Recipient::new(text);
+    recipient.set_work_factor(work_factor);
+    seal(&[Box::new(recipient)], key.slot_text().as_bytes())
+}
+
+/// Seals the vault's key to everyone on the roster.
+///
+/// # Errors
+/// There are none or too many recipients, they cannot be mixed, or a plugin
+/// is missing or failed.
+pub fn seal_to_recipients(
+    key: &VaultKey,
+    recipients: &[Recipient],
+    prompts: &Prompts,
+) -> Result<String, SealError> {
+    if recipients.len() > MAX_RECIPIENTS {
+        return Err(SealError(format!(
+            "{} recipients are more than the limit of {MAX_RECIPIENTS}",
+            recipients.len()
+        )));
+    }
+    let wrapped = recipient::for_age(recipients, prompts)?;
+    let sealed = seal(&wrapped, key.slot_text().as_bytes())?;
+    header::check(
+        &dearmor(sealed.as_bytes()).map_err(seal_error)?,
+        MAX_WORK_FACTOR,
+    )
+    .map_err(seal_error)?;
+    Ok(sealed)
+}
+
+/// Opens a slot.
+///
+/// # Errors
+/// See [`OpenError`]. `max_work_factor` bounds what a passphrase may cost.
+pub fn open_slot(
+    armored: &[u8],
+    opener: &Opener<'_>,
+    max_work_factor: u8,
+    prompts: &Prompts,
+) -> Result<VaultKey, OpenError> {
+    let plain = match opener {
+        Opener::Passphrase(passphrase) => {
+            open_with_passphrase(armored, passphrase, max_work_factor)?
+        }
+        Opener::Identities(file) => {
+            let identities = file.for_age(prompts)?;
+            open(
+                armored,
+                max_work_factor,
+                identities
+                    .iter()
+                    .map(|identity| &**identity as &dyn age::Identity),
+            )?
+        }
+    };
+    VaultKey::from_slot_text(&plain)
+        .ok_or_else(|| OpenError::Damaged("the slot holds no vault key".to_owned()))
+}
+
+fn open_with_passphrase(
+    sealed: &[u8],
+    passphrase: &Secret,
+    max_work_factor: u8,
+) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    let text = age::secrecy::SecretString::from(passphrase.reveal().to_owned());
+    let mut identity = age::scrypt::Identity::new(text);
+    identity.set_max_work_factor(max_work_factor);
+    let opened = open(sealed, max_work_factor, std::iter::once(&identity as _));
+    opened.map_err(|error| match error {
+        // A stanza that decrypts wrongly: for a passphrase that is the
+        // passphrase's fault before it is the file's.
+        OpenError::NoMatch => OpenError::WrongPassphrase,
+        other => other,
+    })
+}
+
+fn seal(recipients: &[Box<dyn age::Recipient + Send>], plain: &[u8]) -> Result<String, SealError> {
+    let encryptor = age::Encryptor::with_recipients(
+        recipients
+            .iter()
+            .map(|recipient| &**recipient as &dyn age::Recipient),
+    )
+    .map_err(seal_error)?;
+    let mut armored = Vec::with_capacity(plain.len() * 14 / 10 + 1024);
+    let writer =
+        ArmoredWriter::wrap_output(&mut armored, Format::AsciiArmor).map_err(seal_error)?;
+    let mut stream = encryptor.wrap_output(writer).map_err(seal_error)?;
+    stream.write_all(plain).map_err(seal_error)?;
+    stream
+        .finish()
+        .and_then(ArmoredWriter::finish)
+        .map_err(seal_error)?;
+    String::from_utf8(armored).map_err(seal_error)
+}
+
+fn seal_error(error: impl std::fmt::Display) -> SealError {
+    SealError(error.to_string())
+}
+
+fn open<'a>(
+    sealed: &[u8],
+    max_work_factor: u8,
+    identities: impl Iterator<Item = &'a dyn age::Identity>,
+) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    let binary = dearmor(sealed)?;
+    header::check(&binary, max_work_factor)?;
+    let mut reader = age::Decryptor::new_buffered(&binary[..])
+        .and_then(|decryptor| decryptor.decrypt(identities))
+        .map_err(|error| open_error(error, max_work_factor))?;
+    // Room for everything at once: a buffer that grows would leave copies.
+    let mut plain = SecretBuffer::with_capacity(binary.len()).into_bytes();
+    reader
+        .read_to_end(&mut plain)
+        .map_err(|_| OpenError::Damaged("it was cut short or changed".to_owned()))?;
+    Ok(plain)
+}
+
+fn dearmor(sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
+    let mut binary = Vec::with_capacity(sealed.len());
+    ArmoredReader::new(sealed)
+        .read_to_end(&mut binary)
+        .map_err(|error| OpenError::Damaged(format!("its armor is damaged ({error})")))?;
+    Ok(binary)
+}
+
+fn open_error(error: age::DecryptError, limit: u8) -> OpenError {
+    use age::DecryptError;
+    match error {
+        DecryptError::NoMatchingKeys | DecryptError::DecryptionFailed => OpenError::NoMatch,
+        // Never displayed: its own message can overflow.
+        DecryptError::ExcessiveWork { required, .. } => OpenError::TooMuchWork {
+            asked: required.into(),
+            limit,
+        },
+        DecryptError::InvalidMac => {
+            OpenError::Damaged("its header was changed after it was sealed".to_owned())
+        }
+        DecryptError::Plugin(_) | DecryptError::PluginResolve(_) => {
+            OpenError::Plugin(error.to_string())
+        }
+        other => OpenError::Damaged(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
