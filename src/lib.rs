@@ -13,4 +13,5 @@ pub mod process;
 pub mod seal;
 pub mod secret;
 pub mod text;
+pub mod unlock;
 pub mod vault;

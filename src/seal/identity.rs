@@ -14,6 +14,9 @@ pub struct IdentityFile {
     entries: Vec<Entry>,
 }
 
+/// Identities as the library takes them.
+pub(super) type AgeIdentities = Vec<Box<dyn age::Identity>>;
+
 enum Entry {
     Native(age::x25519::Identity),
     Plugin(age::plugin::Identity),
@@ -199,30 +202,30 @@ impl IdentityFile {
             .collect()
     }
 
-    /// The identities in the form that the library takes.
-    pub(super) fn for_age(
-        &self,
-        prompts: &Prompts,
-    ) -> Result<Vec<Box<dyn age::Identity>>, OpenError> {
+    /// The identities in the form that the library takes, and what is amiss
+    /// with those whose plugin is not there.
+    pub(super) fn for_age(&self, prompts: &Prompts) -> (AgeIdentities, Option<String>) {
+        let mut missing = None;
         let mut identities: Vec<Box<dyn age::Identity>> = Vec::new();
         for entry in &self.entries {
             match entry {
                 Entry::Native(identity) => identities.push(Box::new(identity.clone())),
                 Entry::Plugin(identity) => {
-                    let plugin = age::plugin::IdentityPluginV1::new(
+                    match age::plugin::IdentityPluginV1::new(
                         identity.plugin(),
                         std::slice::from_ref(identity),
                         prompts.clone(),
-                    )
-                    .map_err(|error| OpenError::Plugin(error.to_string()))?;
-                    identities.push(Box::new(plugin));
+                    ) {
+                        Ok(plugin) => identities.push(Box::new(plugin)),
+                        Err(error) => missing = Some(error.to_string()),
+                    }
                 }
                 #[cfg(feature = "ssh")]
                 Entry::Ssh(identity) => identities.push(identity.clone()),
                 Entry::Encrypted(_) => {}
             }
         }
-        Ok(identities)
+        (identities, missing)
     }
 }
 

@@ -160,14 +160,18 @@ pub fn open_slot(
             open_with_passphrase(armored, passphrase, max_work_factor)?
         }
         Opener::Identities(file) => {
-            let identities = file.for_age(prompts)?;
-            open(
+            let (identities, missing) = file.for_age(prompts);
+            let opened = open(
                 armored,
                 max_work_factor,
                 identities
                     .iter()
                     .map(|identity| &**identity as &dyn age::Identity),
-            )?
+            );
+            match (opened, missing) {
+                (Err(OpenError::NoMatch), Some(missing)) => Err(OpenError::Plugin(missing)),
+                (opened, _) => opened,
+            }?
         }
     };
     VaultKey::from_slot_text(&plain)
