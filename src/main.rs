@@ -1,3 +1,7 @@
-//! The binary.
+//! The binary: turns a result into an exit code, and nothing else.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(vault::cli::main())
+}

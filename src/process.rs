@@ -134,10 +134,12 @@ pub fn close_inherited_descriptors() {
         .filter(|number| *number > 2)
         .collect();
     for number in open {
-        // SAFETY: called first thing in a new process, before it opened
-        // anything of its own; the listing's own descriptor is closed by now,
-        // and closing a number that is not open does nothing.
-        unsafe { rustix::io::close(number) };
+        // The listing's own descriptor was in the list, and is closed by now.
+        if std::fs::symlink_metadata(format!("/dev/fd/{number}")).is_ok() {
+            // SAFETY: called first thing in a new process, before it opened
+            // anything of its own: nobody here owns this descriptor.
+            unsafe { rustix::io::close(number) };
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::secret::{Secret, SecretBuffer};
 
 pub use header::{DEFAULT_WORK_FACTOR, MAX_RECIPIENTS, MAX_WORK_FACTOR};
 pub use identity::{BadIdentity, IdentityFile};
-pub use key::{Fingerprint, VaultKey};
+pub use key::{BadFingerprint, Fingerprint, VaultKey};
 pub use recipient::{BadRecipient, Recipient, RecipientKind};
 
 /// What opens a slot.

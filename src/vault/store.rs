@@ -394,6 +394,11 @@ impl Store {
         Ok(held.then(|| lock::holder(&self.lock)))
     }
 
+    /// That something in the document cannot be read.
+    pub fn damaged(&self, bad: BadDocument) -> crate::error::Error {
+        damaged(&self.path, bad).into()
+    }
+
     /// The folder of earlier files.
     pub fn backups_folder(&self) -> &Path {
         &self.backups

@@ -1,0 +1,108 @@
+//! `backups`: earlier vault files.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::cli::context::Context;
+use crate::cli::output;
+use crate::cli::table::{Table, terminal_width};
+use crate::error::Result;
+use crate::vault::{Backup, Store};
+
+/// List earlier vault files, or put one back
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The vault file before each of the last ten changes is kept. A backup is \
+named for its generation.\n\nExamples:\n  vault backups\n  vault backups restore 12"
+)]
+pub struct BackupsArgs {
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Put the content of an earlier vault file back in force
+    #[command(
+        after_help = "The keys that open the vault stay as they are. Only where the vault \
+itself cannot be opened any more does the earlier file come back whole, with its own keys.\n\n\
+Example:\n  vault backups restore 12"
+    )]
+    Restore {
+        /// Which one, as `backups` names them
+        #[arg(value_name = "N")]
+        number: String,
+    },
+}
+
+/// Lists or restores.
+pub fn run(args: &BackupsArgs, context: &Context) -> Result<()> {
+    let store = context.store()?;
+    match &args.action {
+        None => list(&store, context),
+        Some(Action::Restore { number }) => restore(&store, number, context),
+    }
+}
+
+fn list(store: &Store, context: &Context) -> Result<()> {
+    let backups = store.backups()?;
+    let written = |backup: &Backup| {
+        jiff::Timestamp::try_from(backup.written).map_or_else(
+            |_| "-".to_owned(),
+            |time| time.round(jiff::Unit::Second).unwrap_or(time).to_string(),
+        )
+    };
+    if context.output.json {
+        let listed = backups.iter().map(|backup| {
+            json!({
+                "backup": backup.number(),
+                "generation": backup.generation,
+                "written_at": written(backup),
+                "bytes": backup.size,
+                "path": backup.path,
+            })
+        });
+        return output::print_json(&json!({"backups": listed.collect::<Vec<_>>()}));
+    }
+    if backups.is_empty() {
+        context.output.note("There are no earlier vault files yet.");
+        return Ok(());
+    }
+    let mut table = Table::new(&["BACKUP", "WRITTEN", "BYTES"]);
+    for backup in &backups {
+        table.row([
+            backup.number(),
+            written(backup)[..16.min(written(backup).len())].replace('T', " "),
+            backup.size.to_string(),
+        ]);
+    }
+    output::print(&table.render(terminal_width()))?;
+    let folder = store.backups_folder().display();
+    context.output.note(&format!("They lie in {folder}"));
+    Ok(())
+}
+
+fn restore(store: &Store, number: &str, context: &Context) -> Result<()> {
+    let backup = store.read_backup(number)?;
+    let earlier = store.open_unpinned(&backup, context.unlock(&backup, store)?.key)?;
+    let moment = context.moment("backups restore");
+    // A vault that cannot be read or opened is what a backup is for.
+    match context.open_if_there() {
+        Ok(Some((_, current))) => store.restore_content(&current.key, moment, earlier)?,
+        Ok(None) => store.restore_whole(moment, earlier)?,
+        Err(error) if error.kind() == crate::error::Kind::Corrupt => {
+            context
+                .output
+                .warn(&format!("{error}. It is kept among the backups."));
+            store.restore_whole(moment, earlier)?;
+        }
+        Err(error) => return Err(error),
+    }
+    if context.output.json {
+        return output::print_json(&json!({"status": "restored", "backup": number}));
+    }
+    context
+        .output
+        .note(&format!("Restored the vault as it was in backup {number}."));
+    Ok(())
+}

@@ -1,0 +1,431 @@
+//! `doctor`: is everything as it should be?
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::context::Context;
+use crate::cli::output;
+use crate::cli::places::Places;
+use crate::cli::terminal::Terminal;
+use crate::error::{Error, Kind, Result};
+use crate::process;
+use crate::vault::{Opened, Store};
+
+/// Check that everything is as it should be
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit code 1 if anything fails. Nothing is changed without --accept, and no \
+passphrase is asked for.\n\nExamples:\n  vault doctor\n  vault doctor --accept"
+)]
+pub struct DoctorArgs {
+    /// Take an older, forked or other vault than was last seen here as the new truth
+    #[arg(long)]
+    accept: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Ok,
+    Warn,
+    Fail,
+}
+
+impl Mark {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+struct Check {
+    name: &'static str,
+    mark: Mark,
+    message: String,
+    hint: Option<String>,
+}
+
+/// What was looked at, in order.
+#[derive(Default)]
+struct Findings(Vec<Check>);
+
+impl Findings {
+    fn ok(&mut self, name: &'static str, message: impl Into<String>) {
+        self.add(name, Mark::Ok, message.into(), None);
+    }
+
+    fn warn(&mut self, name: &'static str, message: impl Into<String>, hint: impl Into<String>) {
+        self.add(name, Mark::Warn, message.into(), Some(hint.into()));
+    }
+
+    fn fail(&mut self, name: &'static str, message: impl Into<String>, hint: impl Into<String>) {
+        self.add(name, Mark::Fail, message.into(), Some(hint.into()));
+    }
+
+    fn failed(&mut self, name: &'static str, error: &Error) {
+        self.add(
+            name,
+            Mark::Fail,
+            error.to_string(),
+            error.hint().map(str::to_owned),
+        );
+    }
+
+    fn add(&mut self, name: &'static str, mark: Mark, message: String, hint: Option<String>) {
+        self.0.push(Check {
+            name,
+            mark,
+            message,
+            hint,
+        });
+    }
+}
+
+/// Checks, or accepts.
+pub fn run(args: &DoctorArgs, context: &Context) -> Result<()> {
+    if args.accept {
+        return accept(context);
+    }
+    let mut findings = Findings::default();
+    let places = context.places()?;
+    let store = context.store()?;
+    check_vault(&mut findings, &store, context);
+    check_private_file(&mut findings, "identity", &places.identity);
+    check_folders(&mut findings, &places, &store);
+    check_lock(&mut findings, &store);
+    check_process(&mut findings);
+    check_other_vaults(&mut findings, context);
+    report(&findings, context)
+}
+
+fn report(findings: &Findings, context: &Context) -> Result<()> {
+    let failed = findings
+        .0
+        .iter()
+        .filter(|check| check.mark == Mark::Fail)
+        .count();
+    if context.output.json {
+        let checks = findings.0.iter().map(|check| {
+            json!({
+                "name": check.name,
+                "status": check.mark.as_str(),
+                "message": check.message,
+                "hint": check.hint,
+            })
+        });
+        output::print_json(&json!({"checks": checks.collect::<Vec<_>>()}))?;
+    } else {
+        let mut text = String::new();
+        for check in &findings.0 {
+            let mark = painted(check.mark, context.output.color_out);
+            let message = crate::text::printable_lines(&check.message);
+            text.push_str(&format!("{mark}  {}: {message}\n", check.name));
+            if let Some(hint) = &check.hint {
+                text.push_str(&format!("      {}\n", crate::text::printable_lines(hint)));
+            }
+        }
+        output::print(&text)?;
+    }
+    match failed {
+        0 => Ok(()),
+        1 => Err(Error::new(Kind::Failed, "1 check failed")
+            .with_hint("Do what stands under it, then: vault doctor")),
+        more => Err(Error::new(Kind::Failed, format!("{more} checks failed"))
+            .with_hint("Do what stands under them, then: vault doctor")),
+    }
+}
+
+fn painted(mark: Mark, color: bool) -> String {
+    let word = format!("{:4}", mark.as_str());
+    let code = match mark {
+        Mark::Ok => "32",
+        Mark::Warn => "33",
+        Mark::Fail => "31",
+    };
+    if color {
+        format!("\x1b[{code}m{word}\x1b[0m")
+    } else {
+        word
+    }
+}
+
+/// Opens the vault without asking anybody, as a script would.
+fn check_vault(findings: &mut Findings, store: &Store, context: &Context) {
+    let path = store.path();
+    let sealed = match store.read() {
+        Ok(Some(sealed)) => sealed,
+        Ok(None) => {
+            let message = format!("there is none at {}", path.display());
+            findings.warn(
+                "vault",
+                message,
+                "Make one with the first login, or with: vault init",
+            );
+            return;
+        }
+        Err(error) => {
+            findings.failed("vault", &error.into());
+            return;
+        }
+    };
+    check_private_file(findings, "vault", path);
+    let slots = sealed.slots();
+    let silent = Terminal::silent();
+    let unlocked = match context.unlock_with(&sealed, store, &silent) {
+        Ok(unlocked) => unlocked,
+        Err(error) if slots.passphrase && error.kind() == Kind::Locked => {
+            findings.warn(
+                "unlock",
+                format!("the vault is locked, so its content was not checked ({error})"),
+                "Open it for a while, then look again: vault unlock && vault doctor",
+            );
+            return;
+        }
+        Err(error) => {
+            findings.failed("unlock", &error);
+            return;
+        }
+    };
+    findings.ok("unlock", format!("opens with {}", unlocked.source));
+    match store.open(unlocked.key) {
+        Ok(opened) => check_content(findings, store, &opened, context),
+        Err(error) => findings.failed("integrity", &error.into()),
+    }
+}
+
+fn check_content(findings: &mut Findings, store: &Store, opened: &Opened, context: &Context) {
+    let document = &opened.document;
+    let mut connections = 0;
+    for id in document.connections() {
+        connections += 1;
+        if let Err(bad) = document.connection(&id) {
+            findings.failed("integrity", &store.damaged(bad));
+            return;
+        }
+    }
+    let mut secrets = 0;
+    for name in document.secrets() {
+        secrets += 1;
+        if let Err(bad) = document.secret(name) {
+            findings.failed("integrity", &store.damaged(bad));
+            return;
+        }
+    }
+    findings.ok(
+        "integrity",
+        format!(
+            "{connections} connections and {secrets} plain secrets, generation {}, fingerprint {}",
+            document.generation,
+            opened.key.fingerprint()
+        ),
+    );
+    let written = document.updated_at;
+    if written > context.now {
+        findings.warn(
+            "clock",
+            format!(
+                "this machine's clock ({}) is before the vault's last change ({written})",
+                context.now
+            ),
+            "Set the clock; ends and rotation dates are judged by it: timedatectl",
+        );
+    } else {
+        findings.ok("clock", "is after the vault's last change");
+    }
+    match store.pin() {
+        Ok(Some(pin)) if pin.generation >= document.generation => {
+            findings.ok(
+                "pin",
+                format!("generation {} is remembered", pin.generation),
+            );
+        }
+        _ => findings.warn(
+            "pin",
+            "this machine cannot remember the vault, so an older or swapped one is not noticed",
+            "Make the state folder writable, or pass VAULT_FINGERPRINT on machines without state",
+        ),
+    }
+}
+
+fn check_private_file(findings: &mut Findings, name: &'static str, path: &Path) {
+    let Ok(metadata) = fs::metadata(path) else {
+        return;
+    };
+    let mode = metadata.mode() & 0o777;
+    let shown = path.display();
+    if mode & 0o077 != 0 {
+        findings.fail(
+            name,
+            format!("others can read {shown} (mode {mode:o})"),
+            format!("chmod 600 '{shown}'"),
+        );
+    } else if metadata.uid() != process::user_id() {
+        findings.warn(
+            name,
+            format!("{shown} belongs to another user (uid {})", metadata.uid()),
+            format!("Look at it: ls -l '{shown}'"),
+        );
+    } else {
+        findings.ok(name, format!("{shown}"));
+    }
+}
+
+fn check_folders(findings: &mut Findings, places: &Places, store: &Store) {
+    let vault_folder = crate::files::folder_of(store.path()).to_owned();
+    let mut folders: Vec<PathBuf> = vec![
+        vault_folder,
+        store.backups_folder().to_owned(),
+        places.state.clone(),
+        places.providers.clone(),
+    ];
+    folders.sort();
+    folders.dedup();
+    for folder in folders {
+        let Ok(metadata) = fs::metadata(&folder) else {
+            continue;
+        };
+        let mode = metadata.permissions().mode() & 0o777;
+        let shown = folder.display();
+        if !metadata.is_dir() {
+            let hint = format!("Move it away: mv '{shown}' '{shown}.old'");
+            findings.fail("folder", format!("{shown} is no folder"), hint);
+        } else if mode & 0o022 != 0 && mode & 0o1000 == 0 {
+            findings.fail(
+                "folder",
+                format!("others can change what is in {shown} (mode {mode:o})"),
+                format!("chmod 700 '{shown}'"),
+            );
+        } else if mode & 0o077 != 0 {
+            findings.warn(
+                "folder",
+                format!("others can look into {shown} (mode {mode:o})"),
+                format!("chmod 700 '{shown}'"),
+            );
+        } else {
+            findings.ok("folder", format!("{shown}"));
+        }
+    }
+}
+
+fn check_lock(findings: &mut Findings, store: &Store) {
+    match store.lock_holder() {
+        Ok(None) => findings.ok("lock", "nobody holds it"),
+        Ok(Some(holder)) => findings.warn(
+            "lock",
+            format!("{holder} is changing the vault now"),
+            "If it stays so, look at that process: ps -fp PID",
+        ),
+        Err(error) => findings.failed("lock", &error.into()),
+    }
+}
+
+fn check_process(findings: &mut Findings) {
+    if process::is_dumpable() {
+        findings.fail(
+            "memory",
+            "this process could be dumped",
+            "Forbid core dumps for this shell: ulimit -c 0",
+        );
+    } else {
+        findings.ok("memory", "no core dumps, closed to other processes");
+    }
+    let page = process::LockedBytes::new(b"doctor");
+    if page.is_locked() {
+        findings.ok("swap", "a session's key stays out of swap");
+    } else {
+        findings.warn(
+            "swap",
+            "a session's key could be written to swap",
+            "Allow some locked memory: ulimit -l 64",
+        );
+    }
+}
+
+/// Another program called `vault`, such as HashiCorp's, may be what a script
+/// gets.
+fn check_other_vaults(findings: &mut Findings, context: &Context) {
+    let Some(path) = &context.environment.path else {
+        return;
+    };
+    let own = std::env::current_exe().and_then(fs::canonicalize).ok();
+    let mut seen_own = false;
+    let mut any = false;
+    for folder in std::env::split_paths(path) {
+        let candidate = folder.join("vault");
+        let Ok(real) = fs::canonicalize(&candidate) else {
+            continue;
+        };
+        if Some(&real) == own.as_ref() {
+            seen_own = true;
+            continue;
+        }
+        let executable = fs::metadata(&real)
+            .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0);
+        if !executable {
+            continue;
+        }
+        any = true;
+        let shown = candidate.display();
+        let (order, hint) = if seen_own {
+            (
+                "later",
+                format!(
+                    "This one is found first; remove the other one if it is not needed: {shown}"
+                ),
+            )
+        } else {
+            (
+                "earlier",
+                format!(
+                    "Scripts that say 'vault' get the other one; put our folder before {}",
+                    folder.display()
+                ),
+            )
+        };
+        findings.warn(
+            "path",
+            format!("another vault stands {order} in PATH: {shown}"),
+            hint,
+        );
+    }
+    if !any {
+        findings.ok("path", "no other program called vault");
+    }
+}
+
+/// Takes the vault as it is, after showing what was expected and what is.
+fn accept(context: &Context) -> Result<()> {
+    let store = context.store()?;
+    let sealed = store.read()?.ok_or_else(|| context.no_vault())?;
+    let unlocked = context.unlock(&sealed, &store)?;
+    let opened = store.open_unpinned(&sealed, unlocked.key)?;
+    let found = opened.pin();
+    let seen = store.pin().ok().flatten();
+    store.accept(&opened)?;
+    if context.output.json {
+        let shown = |pin: &crate::vault::Pin| json!({"fingerprint": pin.fingerprint.to_string(), "generation": pin.generation});
+        return output::print_json(&json!({
+            "seen": seen.as_ref().map(shown),
+            "accepted": shown(&found),
+        }));
+    }
+    let line = |pin: &crate::vault::Pin| {
+        format!(
+            "generation {}, fingerprint {}",
+            pin.generation, pin.fingerprint
+        )
+    };
+    let before = seen.as_ref().map_or_else(|| "nothing".to_owned(), line);
+    context.output.note(&format!(
+        "Last seen here: {before}\nThe vault now:  {}, last changed {}\nAccepted.",
+        line(&found),
+        opened.document.updated_at
+    ));
+    Ok(())
+}

@@ -1,0 +1,212 @@
+//! `unlock`, `lock`, and the session process between them.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::SystemTime;
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::cli::context::Context;
+use crate::cli::duration::Span;
+use crate::cli::output;
+use crate::error::{Error, Kind, Result};
+use crate::seal::VaultKey;
+use crate::secret::SecretBuffer;
+use crate::unlock::session::{self, Keeper};
+use crate::vault::{Places, Store};
+
+/// Keep the vault open for a while, so that its passphrase is typed once
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A small process keeps the vault's key, not the passphrase, in memory that \
+is neither swapped nor dumped, until nobody has asked for it for that long.\n\nExamples:\n  vault \
+unlock\n  vault unlock --ttl 8h\n  vault lock"
+)]
+pub struct UnlockArgs {
+    /// End when nothing was asked for this long
+    #[arg(long, value_name = "TIME", default_value = "15m")]
+    ttl: Span,
+}
+
+/// What the session process is told on its standard input, before the key.
+#[derive(Serialize, Deserialize)]
+struct Orders {
+    socket: PathBuf,
+    vault: PathBuf,
+    seconds: u64,
+}
+
+/// Begins a session.
+pub fn run(args: &UnlockArgs, context: &Context) -> Result<()> {
+    let (store, opened) = context.open()?;
+    let orders = Orders {
+        socket: context.places()?.session_socket(store.path()),
+        vault: store.path().to_owned(),
+        seconds: args.ttl.0.as_secs(),
+    };
+    start(&orders, &opened.key)?;
+    let ttl = args.ttl.to_string();
+    if context.output.json {
+        return output::print_json(&serde_json::json!({"status": "unlocked", "ttl": ttl}));
+    }
+    context.output.note(&format!(
+        "Unlocked until it was not used for {ttl}. End it before: vault lock"
+    ));
+    Ok(())
+}
+
+/// Ends the session.
+pub fn lock(context: &Context) -> Result<()> {
+    let store = context.store()?;
+    let ended = session::end(&context.places()?.session_socket(store.path()));
+    if context.output.json {
+        return output::print_json(&serde_json::json!({"status": "locked", "ended": ended}));
+    }
+    context.output.note(if ended {
+        "Locked."
+    } else {
+        "There was no session; the vault is locked."
+    });
+    Ok(())
+}
+
+/// Starts the session process and waits until it listens. It has no
+/// environment, no terminal and none of our descriptors.
+fn start(orders: &Orders, key: &VaultKey) -> Result<()> {
+    let failed = |error: std::io::Error| {
+        Error::new(Kind::Failed, "Cannot start the session").with_source(error)
+    };
+    let program = std::env::current_exe().map_err(failed)?;
+    let mut child = Command::new(program)
+        .arg("__session")
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(failed)?;
+    let mut told = SecretBuffer::default();
+    serde_json::to_writer(&mut told, orders).map_err(|error| failed(error.into()))?;
+    told.push(b"\n");
+    told.push(key.slot_text().as_bytes());
+    let mut stdin = child
+        .stdin
+        .take()
+        .expect("its standard input is a pipe of ours");
+    stdin.write_all(told.as_bytes()).map_err(failed)?;
+    drop(stdin);
+    let stdout = child
+        .stdout
+        .take()
+        .expect("its standard output is a pipe of ours");
+    let mut answer = String::new();
+    BufReader::new(stdout)
+        .read_line(&mut answer)
+        .map_err(failed)?;
+    match answer.trim_end() {
+        "ready" => Ok(()),
+        "" => Err(
+            Error::new(Kind::Failed, "The session ended before it began")
+                .with_hint("See what is amiss: vault doctor"),
+        ),
+        reason => Err(
+            Error::new(Kind::Failed, format!("Cannot start the session: {reason}"))
+                .with_hint("See what is amiss: vault doctor"),
+        ),
+    }
+}
+
+/// The session process itself: hidden from people, started by `unlock`.
+pub fn keep() -> Result<()> {
+    crate::process::close_inherited_descriptors();
+    let failed = |reason: String| Error::new(Kind::Failed, reason);
+    // A session of its own survives the terminal that it was started from.
+    // It fails only for a process that leads a group, which is not one that
+    // `unlock` started.
+    rustix::process::setsid()
+        .map_err(|_| failed("This command is for vault itself; use: vault unlock".to_owned()))?;
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let mut input = BufReader::new(std::io::stdin());
+    let mut line = String::new();
+    input
+        .read_line(&mut line)
+        .map_err(|error| failed(error.to_string()))?;
+    let orders: Orders = serde_json::from_str(&line).map_err(|error| failed(error.to_string()))?;
+    let mut text = Zeroizing::new(Vec::with_capacity(256));
+    input
+        .take(256)
+        .read_to_end(&mut text)
+        .map_err(|error| failed(error.to_string()))?;
+    let key =
+        VaultKey::from_slot_text(&text).ok_or_else(|| failed("no key was given".to_owned()))?;
+    drop(text);
+    let idle = std::time::Duration::from_secs(orders.seconds);
+    let keeper = match Keeper::listen(&orders.socket, &key, idle) {
+        Ok(keeper) => keeper,
+        Err(error) => {
+            output::print(&format!("{error}\n"))?;
+            return Ok(());
+        }
+    };
+    output::print("ready\n")?;
+    detach().map_err(|error| failed(error.to_string()))?;
+    let mut watch = Watch::of(&orders.vault, key);
+    keeper.serve(&mut || watch.is_current());
+    Ok(())
+}
+
+/// Lets go of the pipes of whoever started us, so that `$(vault unlock)`
+/// returns.
+fn detach() -> std::io::Result<()> {
+    let null = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    rustix::stdio::dup2_stderr(&null)?;
+    Ok(())
+}
+
+/// Looks whether a key is still the vault's, and reads the file only when it
+/// changed.
+struct Watch {
+    vault: PathBuf,
+    key: VaultKey,
+    seen: Option<(SystemTime, u64)>,
+}
+
+impl Watch {
+    fn of(vault: &Path, key: VaultKey) -> Self {
+        Self {
+            vault: vault.to_owned(),
+            key,
+            seen: None,
+        }
+    }
+
+    fn is_current(&mut self) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let Ok(metadata) = std::fs::metadata(&self.vault) else {
+            return false;
+        };
+        let found = metadata.modified().ok().map(|time| (time, metadata.ino()));
+        if found.is_some() && found == self.seen {
+            return true;
+        }
+        self.seen = found;
+        let places = Places {
+            file: self.vault.clone(),
+            state: PathBuf::new(),
+            backups: None,
+        };
+        let sealed = Store::at(places, None)
+            .ok()
+            .and_then(|store| store.read().ok().flatten());
+        sealed.is_some_and(|sealed| sealed.fits(&self.key))
+    }
+}

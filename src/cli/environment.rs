@@ -1,0 +1,124 @@
+//! The one place that reads environment variables.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::secret::Secret;
+
+/// What the environment says, read once. An empty variable counts as unset.
+pub struct Environment {
+    /// `VAULT_HOME`
+    pub home: Option<PathBuf>,
+    /// `VAULT_FILE`
+    pub file: Option<PathBuf>,
+    /// `VAULT_IDENTITY`: a path, or key text.
+    pub identity: Option<OsString>,
+    /// `VAULT_PASSPHRASE`
+    pub passphrase: Option<OsString>,
+    /// `VAULT_PASSPHRASE_FILE`
+    pub passphrase_file: Option<PathBuf>,
+    /// `VAULT_PASSPHRASE_FD`
+    pub passphrase_fd: Option<OsString>,
+    /// `VAULT_PASSPHRASE_COMMAND`
+    pub passphrase_command: Option<OsString>,
+    /// `VAULT_NEW_PASSPHRASE`
+    pub new_passphrase: Option<OsString>,
+    /// `VAULT_FINGERPRINT`
+    pub fingerprint: Option<OsString>,
+    /// `VAULT_NO_INPUT`
+    pub no_input: bool,
+    /// `NO_COLOR`
+    pub no_color: bool,
+    /// `TERM` is `dumb`.
+    pub dumb_terminal: bool,
+    /// `CREDENTIALS_DIRECTORY`, from systemd.
+    pub credentials: Option<PathBuf>,
+    /// `PATH`
+    pub path: Option<OsString>,
+    /// `AGEDEBUG`, which would have plugins print keys.
+    pub age_debug: bool,
+}
+
+impl Environment {
+    /// Reads the process's environment.
+    pub fn read() -> Self {
+        Self::from(|name| std::env::var_os(name))
+    }
+
+    fn from(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let path = |name: &str| set(name).map(PathBuf::from);
+        Self {
+            home: path("VAULT_HOME"),
+            file: path("VAULT_FILE"),
+            identity: set("VAULT_IDENTITY"),
+            passphrase: set("VAULT_PASSPHRASE"),
+            passphrase_file: path("VAULT_PASSPHRASE_FILE"),
+            passphrase_fd: set("VAULT_PASSPHRASE_FD"),
+            passphrase_command: set("VAULT_PASSPHRASE_COMMAND"),
+            new_passphrase: set("VAULT_NEW_PASSPHRASE"),
+            fingerprint: set("VAULT_FINGERPRINT"),
+            no_input: set("VAULT_NO_INPUT").is_some_and(|value| value != "0" && value != "false"),
+            no_color: set("NO_COLOR").is_some(),
+            dumb_terminal: set("TERM").is_some_and(|value| value == "dumb"),
+            credentials: path("CREDENTIALS_DIRECTORY"),
+            path: set("PATH"),
+            age_debug: set("AGEDEBUG").is_some(),
+        }
+    }
+}
+
+/// The variables that hold a way into the vault: no child of `run` sees them.
+pub const UNLOCK_VARIABLES: [&str; 9] = [
+    "VAULT_IDENTITY",
+    "VAULT_PASSPHRASE",
+    "VAULT_PASSPHRASE_FILE",
+    "VAULT_PASSPHRASE_FD",
+    "VAULT_PASSPHRASE_COMMAND",
+    "VAULT_NEW_PASSPHRASE",
+    "CREDENTIALS_DIRECTORY",
+    "VAULT_HOME",
+    "VAULT_FILE",
+];
+
+/// The value of a variable that a person named, for `--from-env`.
+pub fn named_variable(name: &str) -> Option<Secret> {
+    let value = std::env::var_os(name)?;
+    let text = value.into_string().ok().filter(|text| !text.is_empty())?;
+    Some(Secret::from(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_variable_counts_as_unset() {
+        let environment = Environment::from(|name| match name {
+            "VAULT_HOME" | "VAULT_NO_INPUT" | "NO_COLOR" => Some(OsString::new()),
+            "VAULT_FILE" => Some("x.age".into()),
+            _ => None,
+        });
+        assert!(environment.home.is_none());
+        assert!(!environment.no_input);
+        assert!(!environment.no_color);
+        assert_eq!(environment.file, Some("x.age".into()));
+    }
+
+    #[test]
+    fn names_of_other_vaults_are_never_read() {
+        let asked = std::cell::RefCell::new(Vec::new());
+        let _ = Environment::from(|name| {
+            asked.borrow_mut().push(name.to_owned());
+            None
+        });
+        for foreign in [
+            "VAULT_ADDR",
+            "VAULT_TOKEN",
+            "VAULT_NAMESPACE",
+            "VAULT_FORMAT",
+        ] {
+            assert!(!asked.borrow().iter().any(|name| name == foreign));
+        }
+    }
+}

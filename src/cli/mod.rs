@@ -1,0 +1,105 @@
+//! The command line: arguments in, wiring, output. The only row that knows
+//! the environment, the terminal and the clock.
+
+mod args;
+mod command;
+mod context;
+mod duration;
+mod environment;
+mod input;
+mod output;
+mod places;
+mod refusal;
+mod select;
+mod table;
+mod terminal;
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+
+use clap::Parser;
+
+use crate::error::{Error, Result};
+use crate::process;
+
+pub use args::Cli;
+
+/// Runs the program and tells its exit code.
+pub fn main() -> u8 {
+    quiet_panics();
+    let environment = environment::Environment::read();
+    if environment.age_debug {
+        return without_age_debug();
+    }
+    let inherited = process::harden();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return refusal::report(&error, &arguments, &environment),
+    };
+    let output = cli.global.output(&environment);
+    let finished = inherited
+        .map_err(|error| {
+            let message = "Cannot forbid core dumps of this process";
+            Error::new(crate::error::Kind::Failed, message).with_source(error)
+        })
+        .and_then(|inherited| {
+            let context = context::Context::new(cli.global, environment, output, inherited);
+            run(cli.command, &context)
+        });
+    match finished {
+        Ok(code) => code,
+        Err(error) => {
+            output.error(&error);
+            error.kind().exit_code()
+        }
+    }
+}
+
+fn run(command: args::Command, context: &context::Context) -> Result<u8> {
+    use args::Command;
+    match command {
+        Command::Init(args) => command::init::run(&args, context),
+        Command::Unlock(args) => command::unlock::run(&args, context),
+        Command::Lock => command::unlock::lock(context),
+        Command::Session => command::unlock::keep(),
+        Command::Rekey(args) => command::rekey::run(&args, context),
+        Command::Recipients => command::recipients::run(context),
+        Command::History(args) => command::history::run(&args, context),
+        Command::Restore(args) => command::history::restore(&args, context),
+        Command::Backups(args) => command::backups::run(&args, context),
+        Command::Doctor(args) => command::doctor::run(&args, context),
+    }
+    .map(|()| 0)
+}
+
+/// A panic says where it happened and nothing else: its message could quote
+/// what the program was working on.
+fn quiet_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(String::new, |location| {
+            format!(" at {}:{}", location.file(), location.line())
+        });
+        let message = format!(
+            "Error: vault stopped on an error of its own{place}.\nHint: Please report this line; it holds nothing secret.\n"
+        );
+        let _ = rustix::io::write(rustix::stdio::stderr(), message.as_bytes());
+        std::process::exit(1);
+    }));
+}
+
+/// `AGEDEBUG` makes the age library and its plugins print what they exchange,
+/// file keys included. Variables cannot be unset in a running program without
+/// risk, so the program starts anew without it.
+fn without_age_debug() -> u8 {
+    let failed = match std::env::current_exe() {
+        Ok(program) => std::process::Command::new(program)
+            .args(std::env::args_os().skip(1))
+            .env_remove("AGEDEBUG")
+            .exec(),
+        Err(error) => error,
+    };
+    let message = format!("Error: Cannot start without AGEDEBUG: {failed}\nHint: unset AGEDEBUG\n");
+    let _ = rustix::io::write(rustix::stdio::stderr(), message.as_bytes());
+    1
+}

@@ -1,0 +1,79 @@
+//! Which connection is meant.
+
+use crate::error::{Error, Kind, Result};
+use crate::name::{ConnectionId, ConnectionName, ConnectionRef};
+use crate::vault::Document;
+
+/// What was named: `--connection team` and `openai/team` mean the same.
+///
+/// # Errors
+/// Both were given and differ.
+pub fn named(
+    reference: &ConnectionRef,
+    connection: Option<&ConnectionName>,
+) -> Result<ConnectionRef> {
+    let named = match (&reference.connection, connection) {
+        (Some(one), Some(other)) if one != other => {
+            let message = format!("Two connections are named: {one} and {other}");
+            return Err(Error::new(Kind::Usage, message).with_hint("Name one of them."));
+        }
+        (one, other) => one.clone().or_else(|| other.cloned()),
+    };
+    Ok(ConnectionRef {
+        provider: reference.provider.clone(),
+        connection: named,
+    })
+}
+
+/// The connection of a provider that is meant: the one named; else the chosen
+/// default; else the one called `default`; else the only one.
+///
+/// # Errors
+/// There is none, or it cannot be told which.
+pub fn existing(document: &Document, reference: &ConnectionRef) -> Result<ConnectionId> {
+    let provider = &reference.provider;
+    let known = document.connections_of(provider);
+    let id = |connection: &ConnectionName| ConnectionId {
+        provider: provider.clone(),
+        connection: connection.clone(),
+    };
+    let listed = || {
+        let names: Vec<_> = known
+            .iter()
+            .map(|name| format!("{provider}/{name}"))
+            .collect();
+        names.join(", ")
+    };
+    let not_found = |message: String| Error::new(Kind::NotFound, message);
+    if known.is_empty() {
+        return Err(not_found(format!("{reference} is not connected"))
+            .with_hint(format!("vault login {reference}")));
+    }
+    if let Some(named) = &reference.connection {
+        return if known.contains(&named) {
+            Ok(id(named))
+        } else {
+            Err(not_found(format!("There is no connection {reference}"))
+                .with_hint(format!("There is: {}", listed())))
+        };
+    }
+    let called_default = known
+        .iter()
+        .find(|name| name.as_str() == "default")
+        .copied();
+    let chosen = document
+        .default_of(provider)
+        .filter(|chosen| known.contains(chosen));
+    match (chosen.or(called_default), &known[..]) {
+        (Some(name), _) => Ok(id(name)),
+        (None, [only]) => Ok(id(only)),
+        (None, _) => Err(
+            not_found(format!("{provider} has several connections: {}", listed())).with_hint(
+                format!(
+                    "Name one of them, or choose one for good: vault default {provider}/{}",
+                    known[0]
+                ),
+            ),
+        ),
+    }
+}

@@ -1,0 +1,193 @@
+//! The person at `/dev/tty`, if there is one.
+
+use std::collections::HashSet;
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+
+use super::output::Output;
+use crate::error::{Error, Kind, Result};
+use crate::seal::PluginPrompt;
+use crate::secret::Secret;
+use crate::unlock::Ask;
+
+/// How to ask, unless asking is forbidden.
+#[derive(Debug, Clone)]
+pub struct Terminal {
+    output: Output,
+    no_input: bool,
+    /// Each notice is given once, however often a command meets its cause.
+    said: Arc<Mutex<HashSet<String>>>,
+}
+
+impl Terminal {
+    /// Asks nobody where `no_input` is set.
+    pub fn new(output: Output, no_input: bool) -> Self {
+        Self {
+            output,
+            no_input,
+            said: Arc::default(),
+        }
+    }
+
+    /// One that asks nothing and says nothing, for `doctor`.
+    pub fn silent() -> Self {
+        let output = Output {
+            json: false,
+            quiet: true,
+            color_err: false,
+            color_out: false,
+        };
+        Self::new(output, true)
+    }
+
+    /// Warns of something once.
+    pub fn warn_once(&self, message: &str) {
+        if self.is_new(message) {
+            self.output.warn(message);
+        }
+    }
+
+    fn is_new(&self, message: &str) -> bool {
+        self.said
+            .lock()
+            .is_ok_and(|mut said| said.insert(message.to_owned()))
+    }
+
+    /// Whether somebody can be asked.
+    pub fn is_there(&self) -> bool {
+        !self.no_input
+            && OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open("/dev/tty")
+                .is_ok()
+    }
+
+    /// Asks for a secret that is shown as stars while it is typed or pasted;
+    /// `None` where nobody can be asked.
+    ///
+    /// # Errors
+    /// The person broke off, or the terminal failed.
+    pub fn ask_masked(&self, prompt: &str) -> Result<Option<Secret>> {
+        self.ask_secret(prompt, Some('*'))
+    }
+
+    /// Asks for a new passphrase twice; `None` where nobody can be asked.
+    ///
+    /// # Errors
+    /// The person broke off, or typed two different ones.
+    pub fn ask_new_passphrase(&self, prompt: &str) -> Result<Option<Secret>> {
+        let Some(first) = self.ask_secret(prompt, None)? else {
+            return Ok(None);
+        };
+        if first.is_empty() {
+            return Ok(Some(first));
+        }
+        let again = self.ask_secret("The same once more: ", None)?;
+        if again.is_some_and(|again| again.matches(&first)) {
+            Ok(Some(first))
+        } else {
+            Err(Error::new(Kind::InvalidInput, "The two passphrases differ")
+                .with_hint("Nothing was changed. Run the command again."))
+        }
+    }
+
+    /// Asks a question that is answered with yes or no; no where nobody can
+    /// be asked.
+    ///
+    /// # Errors
+    /// The terminal failed.
+    pub fn ask_yes(&self, question: &str) -> Result<bool> {
+        let answer = self.ask_line(&format!("{question} [y/N] "))?;
+        Ok(answer.is_some_and(|answer| matches!(&*answer.trim().to_lowercase(), "y" | "yes")))
+    }
+
+    fn ask_line(&self, prompt: &str) -> Result<Option<String>> {
+        if self.no_input {
+            return Ok(None);
+        }
+        let Ok(mut terminal) = OpenOptions::new().read(true).write(true).open("/dev/tty") else {
+            return Ok(None);
+        };
+        let mut answer = String::new();
+        terminal
+            .write_all(prompt.as_bytes())
+            .and_then(|()| BufReader::new(&terminal).read_line(&mut answer))
+            .map_err(|error| failed(error.into()))?;
+        Ok(Some(answer))
+    }
+
+    fn ask_secret(&self, prompt: &str, mask: Option<char>) -> Result<Option<Secret>> {
+        if !self.is_there() {
+            return Ok(None);
+        }
+        // Ctrl-C arrives as a character while the terminal is in raw mode, and
+        // the library then raises the signal before it puts the terminal
+        // back. Caught, it does that first.
+        let caught = Arc::new(AtomicBool::new(false));
+        let handler = signal_hook::flag::register(signal_hook::consts::SIGINT, caught);
+        let config = rpassword::ConfigBuilder::new();
+        let config = match mask {
+            Some(mask) => config.password_feedback_mask(mask),
+            None => config.password_feedback_hide(),
+        };
+        let answer = rpassword::prompt_password_with_config(prompt, config.build());
+        if let Ok(handler) = handler {
+            signal_hook::low_level::unregister(handler);
+        }
+        match answer {
+            Ok(text) => Ok(Some(Secret::from(text))),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::Interrupted | ErrorKind::UnexpectedEof
+                ) =>
+            {
+                Err(Error::new(
+                    Kind::Interrupted,
+                    "Interrupted; nothing was changed",
+                ))
+            }
+            Err(error) => Err(failed(error.into())),
+        }
+    }
+}
+
+fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    Error::new(Kind::Failed, "Cannot ask at the terminal").with_source(error)
+}
+
+impl Ask for Terminal {
+    fn passphrase(&self, prompt: &str) -> Result<Option<Secret>> {
+        self.ask_secret(prompt, None)
+    }
+
+    fn notice(&self, message: &str) {
+        if self.is_new(message) {
+            self.output.note(message);
+        }
+    }
+}
+
+impl PluginPrompt for Terminal {
+    fn notice(&self, message: &str) {
+        self.output.note(message);
+    }
+
+    fn secret(&self, prompt: &str) -> Option<Secret> {
+        self.ask_secret(&format!("{prompt}: "), None).ok().flatten()
+    }
+
+    fn answer(&self, prompt: &str) -> Option<String> {
+        let line = self.ask_line(&format!("{prompt}: ")).ok().flatten()?;
+        Some(line.trim_end().to_owned())
+    }
+
+    fn confirm(&self, prompt: &str, yes: &str, no: Option<&str>) -> Option<bool> {
+        let choices = format!("{prompt}\n  y: {yes}\n  n: {}\n", no.unwrap_or("no"));
+        let line = self.ask_line(&format!("{choices}[y/N] ")).ok().flatten()?;
+        Some(matches!(&*line.trim().to_lowercase(), "y" | "yes"))
+    }
+}
