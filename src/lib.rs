@@ -8,5 +8,6 @@ pub mod error;
 pub mod files;
 pub mod name;
 pub mod process;
+pub mod provider;
 pub mod secret;
 pub mod text;
