@@ -127,8 +127,10 @@ fn fields(
         let name = written[position].name.0.as_str();
         return Err(Problem::new(format!("field '{name}' is there twice"), name));
     }
-    let has = |written: &[RawField], name| written.iter().any(|field| field.name.0.as_str() == name);
-    let wants_key = raw.api_key.is_some() || (auth.contains(&AuthKind::ApiKey) && written.is_empty());
+    let has =
+        |written: &[RawField], name| written.iter().any(|field| field.name.0.as_str() == name);
+    let wants_key =
+        raw.api_key.is_some() || (auth.contains(&AuthKind::ApiKey) && written.is_empty());
     if wants_key && !has(&written, "api_key") {
         let field = api_key_field(raw.api_key.as_mut(), warnings)?;
         written.insert(0, field);
@@ -312,7 +314,10 @@ fn exports(
 }
 
 fn hosts(raw: &Raw, warnings: &mut Vec<String>) -> Result<Vec<Host>, Problem> {
-    let of_oauth = raw.oauth.as_ref().and_then(|oauth| oauth.base_url.as_deref());
+    let of_oauth = raw
+        .oauth
+        .as_ref()
+        .and_then(|oauth| oauth.base_url.as_deref());
     let base_url = raw.base_url.as_deref().or(of_oauth);
     let mut hosts: Vec<Host> = Vec::new();
     for entry in raw.hosts.iter().chain(&raw.host_url).chain(&raw.api_url) {
@@ -347,7 +352,7 @@ fn placements(
 ) -> Result<Vec<Placement>, Problem> {
     let mut placements = Vec::new();
     for written in std::mem::take(&mut raw.inject) {
-        placements.push(placement(written)?);
+        placements.push(placement(written, raw.base_url.as_deref())?);
     }
     if placements.is_empty()
         && let Some(spot) = usual_spot(raw.api_key.as_ref(), auth, fields)?
@@ -359,7 +364,11 @@ fn placements(
     }
     let token = field_name("access_token")?;
     let takes_tokens = auth.contains(&AuthKind::OAuth2);
-    if takes_tokens && !placements.iter().any(|place| place.fields().any(|name| *name == token)) {
+    if takes_tokens
+        && !placements
+            .iter()
+            .any(|place| place.fields().any(|name| *name == token))
+    {
         placements.push(Placement {
             spot: Spot::Header(
                 "authorization".to_owned(),
@@ -414,7 +423,7 @@ fn usual_spot(
     }))
 }
 
-fn placement(written: RawPlacement) -> Result<Placement, Problem> {
+fn placement(written: RawPlacement, base_url: Option<&str>) -> Result<Placement, Problem> {
     let lacks = |what: &str| Problem::new(format!("an 'inject' entry lacks '{what}'"), "inject");
     let value = written.value.map(|Parsed(value)| value);
     let spot = match written.place {
@@ -438,7 +447,9 @@ fn placement(written: RawPlacement) -> Result<Placement, Problem> {
     let hosts = written
         .hosts
         .iter()
-        .map(|entry| Host::parse(entry, None).map_err(|bad| Problem::new(bad.to_string(), entry)))
+        .map(|entry| {
+            Host::parse(entry, base_url).map_err(|bad| Problem::new(bad.to_string(), entry))
+        })
         .collect::<Result<_, _>>()?;
     Ok(Placement { spot, hosts })
 }
@@ -493,7 +504,12 @@ fn check_verify(definition: &Definition) -> Result<(), Problem> {
     let Some(Part::Text(start)) = verify.url.parts().first() else {
         return Ok(());
     };
-    let elsewhere = || Problem::new("'verify' goes to a host that is not the provider's", "verify");
+    let elsewhere = || {
+        Problem::new(
+            "'verify' goes to a host that is not the provider's",
+            "verify",
+        )
+    };
     let target = Host::parse(start, None);
     if verify.url.parts().len() > 1 && start.matches('/').count() < 3 {
         // A field stands in the host; what it is filled with decides.

@@ -187,7 +187,10 @@ impl Catalog {
         for entry in entries {
             let file = entry.at("read", folder)?.file_name();
             let file = file.to_string_lossy();
-            if let Some(stem) = file.strip_suffix(".json").filter(|_| !file.starts_with('.')) {
+            if let Some(stem) = file
+                .strip_suffix(".json")
+                .filter(|_| !file.starts_with('.'))
+            {
                 stems.push(stem.to_owned());
             }
         }

@@ -218,7 +218,11 @@ mod tests {
             r"x?.*\.example\.com|y*",
         ] {
             // The empty expression, and nothing else here, matches no host.
-            assert_eq!(is_dangerous(dangerous), !dangerous.is_empty(), "{dangerous}");
+            assert_eq!(
+                is_dangerous(dangerous),
+                !dangerous.is_empty(),
+                "{dangerous}"
+            );
         }
     }
 

@@ -30,6 +30,15 @@ pub struct BadHost {
     reason: &'static str,
 }
 
+impl BadHost {
+    pub(super) fn of_base_url(given: &str) -> Self {
+        Self {
+            given: given.to_owned(),
+            reason: "a base URL names one host",
+        }
+    }
+}
+
 impl FromStr for HostName {
     type Err = BadHost;
 
@@ -168,7 +177,9 @@ impl Host {
                 (HostPattern::Under(format!(".{suffix}")), is_safe)
             }
             None if name.contains('*') => {
-                return Err(bad("'*' stands for first labels only, as in '*.example.com'"));
+                return Err(bad(
+                    "'*' stands for first labels only, as in '*.example.com'",
+                ));
             }
             None => {
                 let host = name.parse().map_err(|error: BadHost| bad(error.reason))?;
@@ -357,7 +368,10 @@ mod tests {
     #[test]
     fn a_url_brings_its_port_and_the_path_by_whole_segments() {
         let entry = Host::parse("https://www.googleapis.com:444/drive/v3/", None).unwrap();
-        assert!(matches("https://www.googleapis.com/drive", "www.googleapis.com"));
+        assert!(matches(
+            "https://www.googleapis.com/drive",
+            "www.googleapis.com"
+        ));
         assert_eq!(entry.port, Some(444));
         for covered in ["/drive/v3", "/drive/v3/files", "/drive/v3?x"] {
             assert!(entry.covers(covered), "{covered}");
@@ -390,11 +404,21 @@ mod tests {
 
     #[test]
     fn entries_that_foreign_hosts_match_are_never_used_for_injection() {
-        for dangerous in ["regex:.*googleapis.*", "regex:(", "*.com", "*.co.uk", "regex:.*"] {
+        for dangerous in [
+            "regex:.*googleapis.*",
+            "regex:(",
+            "*.com",
+            "*.co.uk",
+            "regex:.*",
+        ] {
             let host = Host::parse(dangerous, None).unwrap();
             assert_eq!(host.injection, Injection::Never, "{dangerous}");
         }
-        for safe in ["*.example.com", r"regex:^.*\.example\.com$", "example.co.uk"] {
+        for safe in [
+            "*.example.com",
+            r"regex:^.*\.example\.com$",
+            "example.co.uk",
+        ] {
             let host = Host::parse(safe, None).unwrap();
             assert_eq!(host.injection, Injection::Allowed, "{safe}");
         }

@@ -80,7 +80,10 @@ pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {
     let before = &text.as_bytes()[..offset.min(text.len())];
     let line_start = before.iter().rposition(|&byte| byte == b'\n');
     let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
-    (line, before.len() - line_start.map_or(0, |start| start + 1) + 1)
+    (
+        line,
+        before.len() - line_start.map_or(0, |start| start + 1) + 1,
+    )
 }
 
 fn end_of_string(bytes: &[u8], start: usize) -> usize {

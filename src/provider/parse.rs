@@ -137,7 +137,6 @@ pub(super) fn broken(place: &str, position: Option<(usize, usize)>, what: &str) 
         }
         None => format!("Cannot use {place}: {what}"),
     };
-    Error::new(Kind::InvalidInput, message).with_hint(
-        "See what a definition may hold: vault provider schema",
-    )
+    Error::new(Kind::InvalidInput, message)
+        .with_hint("See what a definition may hold: vault provider schema")
 }
