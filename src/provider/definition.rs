@@ -183,7 +183,7 @@ impl Definition {
         for placement in &mut definition.placements {
             for entry in &mut placement.hosts {
                 if entry.as_str().contains("{base_url}") {
-                    *entry = Host::parse(&entry.as_str().to_owned(), Some(base_url))?;
+                    *entry = Host::parse(entry.as_str(), Some(base_url))?;
                 }
             }
         }

@@ -84,10 +84,12 @@ fn plain(text: &str, place: &str) -> Result<String, Error> {
         let position = jsonc::position(text, error.offset);
         broken(place, Some(position), &error.to_string())
     })?;
-    if plain.trim().is_empty() {
-        return Err(broken(place, None, "it is empty"));
+    match plain.trim_start().as_bytes() {
+        [] => Err(broken(place, None, "it is empty")),
+        // A struct would be read from an array too.
+        [b'[', ..] => Err(broken(place, Some((1, 1)), "a definition is an object")),
+        _ => Ok(plain),
     }
-    Ok(plain)
 }
 
 fn parse(plain: &str, place: &str) -> Result<Raw, Error> {

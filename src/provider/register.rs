@@ -11,6 +11,7 @@ use super::parse::validate;
 use crate::error::{Error, Kind};
 use crate::files::{self, PathContext};
 use crate::name::ProviderName;
+use crate::text::printable;
 
 /// Checks a definition and puts its text, unchanged, into the user's folder.
 /// `origin` is where it was read from. Returns the definition and its file.
@@ -38,11 +39,11 @@ pub fn register(
             let message = format!(
                 "There is a definition of '{}' already, {}.",
                 definition.name,
-                path.display()
+                printable(&path.display().to_string())
             );
             Err(Error::new(Kind::Conflict, message).with_hint(format!(
                 "Replace it with: vault provider register '{}' --force",
-                origin.display()
+                printable(&origin.display().to_string())
             )))
         }
         Err(error) => Err(error.into()),

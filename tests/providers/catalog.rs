@@ -97,8 +97,9 @@ fn a_broken_file_is_named_with_its_place_and_takes_out_itself_alone() {
 fn errors_know_their_line() {
     for (text, place) in [
         ("{", "line 1, column 1"),
+        ("[]", "line 1, column 1"),
         ("{\"name\": \"x\" \"y\"}", "line 1, column 14"),
-        ("{\n\"fields\": [{\"name\": \"A B\"}]}", "line 2, column 26"),
+        ("{\n\"fields\": [{\"name\": \"A B\"}]}", "line 2, column 25"),
         ("{\n\n\"hosts\": [\"*x.com\"]}", "line 3, column 11"),
         ("{\n\"detect\": [\"a\", \"(\"]}", "line 2, column 17"),
         ("{\n\"name\": \"other\"}", "line 2, column 1"),
@@ -106,7 +107,7 @@ fn errors_know_their_line() {
         ("{\n /* x", "line 2, column 2"),
         (
             "{\"a\": 1, \"auth\": [], \"auth\": []}",
-            "line 1, column 28",
+            "line 1, column 27",
         ),
         ("{\n\"inject\": [{\"in\": \"header\"}]}", "line 2, column 1"),
     ] {
@@ -209,4 +210,21 @@ fn registering_keeps_the_text_and_never_overwrites_unasked() {
 
     assert!(remove(&folder, &name("own")).unwrap());
     assert!(!remove(&folder, &name("own")).unwrap());
+}
+
+#[test]
+fn one_provider_costs_little_however_many_there_are() {
+    let catalog = Catalog::new(Some(std::env::temp_dir().join("vault-no-such-folder")));
+    let openai = name("openai");
+    let best = (0..50)
+        .map(|_| {
+            let start = std::time::Instant::now();
+            catalog.find(&openai).unwrap();
+            start.elapsed()
+        })
+        .min()
+        .unwrap();
+    println!("{best:?} for one provider");
+    // Without optimisation; the goal is well under 1 ms with it.
+    assert!(best.as_micros() < 5_000, "{best:?}");
 }

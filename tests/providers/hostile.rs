@@ -92,6 +92,11 @@ fn a_check_that_would_carry_the_key_elsewhere_is_refused() {
         "https://api.example.com@evil.test/",
         "https://evil.test/{api_key}",
         "https://evil.test?{api_key}",
+        "https://{api_key}.evil.test/",
+        "{api_key}",
+        "{base_url}.evil.test/",
+        "{base_url}@evil.test/",
+        "regex:.*",
     ] {
         let text = format!(
             r#"{{"hosts": ["api.example.com"], "auth": ["api_key"], "verify": {{"url": "{url}"}}}}"#
