@@ -215,6 +215,8 @@ fn read(path: &Path, name: &ProviderName) -> Result<Option<Definition>, Error> {
                 Ok(None)
             };
         }
+        // No file can be in a folder that is none.
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(None),
         known => known.at("read", path)?,
     };
     if metadata.is_dir() {

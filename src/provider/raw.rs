@@ -15,7 +15,7 @@ use super::placement::Template;
 use super::verify::Verify;
 use crate::name::{FieldName, ProviderName, VariableName};
 
-/// The members that we know; a test holds the schema to the same list.
+/// The members that we know; the schema describes the same ones.
 #[derive(serde::Deserialize)]
 pub(super) struct Raw {
     #[serde(default)]

@@ -185,6 +185,7 @@ fn a_folder_that_is_not_there_or_is_none() {
     fs::write(&file, "").unwrap();
     let broken = Catalog::new(Some(file));
     assert!(!broken.names().is_empty());
+    assert!(broken.find(&name("openai")).is_ok());
     assert_eq!(broken.all().unwrap_err().kind(), Kind::Failed);
 }
 

@@ -85,6 +85,29 @@ fn headers_that_are_not_the_definitions_to_set_are_refused() {
 }
 
 #[test]
+fn nothing_of_a_definition_ends_a_line_or_a_path_early() {
+    for inject in [
+        r#"{"in": "header", "name": "a", "value": "b\r\nHost: c {api_key}"}"#,
+        r#"{"in": "path", "value": "/bot{api_key} HTTP/1.1\r\n"}"#,
+        r#"{"in": "path", "value": "/a/../{api_key}"}"#,
+        r#"{"in": "path", "value": "{api_key}"}"#,
+        r#"{"in": "path", "value": "/a?{api_key}"}"#,
+        r#"{"in": "query", "name": "a b", "value": "{api_key}"}"#,
+        r#"{"in": "basic", "username": "a:b", "password": "{api_key}"}"#,
+        r#"{"in": "cookie", "name": "a", "value": "{api_key}"}"#,
+    ] {
+        refusal(&format!(r#"{{"auth": ["api_key"], "inject": [{inject}]}}"#));
+    }
+    let several = load(
+        r#"{"auth": ["api_key"], "inject": [
+            {"in": "path", "value": "/bot{api_key}"},
+            {"in": "query", "name": "key", "value": "{api_key}"},
+            {"in": "header", "name": "X-Key", "value": "Token token={api_key}"}]}"#,
+    );
+    assert_eq!(several.placements.len(), 3);
+}
+
+#[test]
 fn a_check_that_would_carry_the_key_elsewhere_is_refused() {
     for url in [
         "https://evil.test/",

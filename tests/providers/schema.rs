@@ -157,3 +157,14 @@ fn the_schema_refuses_what_a_definition_cannot_hold() {
 fn a_keyword_that_the_validator_lacks_is_noticed() {
     violations(&json!({}), &json!({"format": "uri"}), &json!("x"), "");
 }
+
+#[test]
+fn every_member_of_the_schema_is_read_or_known_to_be_ignored() {
+    let schema = provider_schema();
+    for member in schema["properties"].as_object().unwrap().keys() {
+        let nonsense = json!({ member: [[[]]] }).to_string();
+        let loaded = vault::provider::validate(&nonsense, std::path::Path::new("x.json"));
+        let is_ignored = ["flow", "logo", "metadata"].contains(&member.as_str());
+        assert_eq!(loaded.is_ok(), is_ignored, "{member}");
+    }
+}

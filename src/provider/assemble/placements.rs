@@ -56,16 +56,51 @@ pub(super) fn placements(
                 return Err(Problem::new(message, "inject"));
             }
         }
-        if let Spot::Header(name, value) = &placement.spot {
-            for part in value.parts() {
-                if let Part::Text(text) = part {
-                    check_header(name, text)?;
-                }
-            }
-            check_header(name, "")?;
-        }
+        check_spot(&placement.spot)?;
     }
     Ok(placements)
+}
+
+/// Nothing of a definition's own can end a header, a line or a path early.
+fn check_spot(spot: &Spot) -> Result<(), Problem> {
+    let texts = |template: &Template| -> String {
+        template
+            .parts()
+            .iter()
+            .map(|part| match part {
+                Part::Text(text) => text.as_str(),
+                Part::Field(_) => "x",
+            })
+            .collect()
+    };
+    let is_visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+    match spot {
+        Spot::Header(name, value) => check_header(name, &texts(value)),
+        Spot::Query(name, _) if !name.is_empty() && is_visible(name) => Ok(()),
+        Spot::Query(name, _) => Err(Problem::new(
+            format!("'{}' is no query parameter", printable(name)),
+            name,
+        )),
+        Spot::Basic(user, _) if texts(user).contains(':') => Err(Problem::new(
+            "a user's name for Basic authentication has no ':'",
+            "username",
+        )),
+        Spot::Basic(..) => Ok(()),
+        Spot::Path(value) => {
+            let path = texts(value);
+            let is_plain = path.starts_with('/')
+                && is_visible(&path)
+                && !path.contains(['?', '#', '%', '\\'])
+                && !path.contains("//")
+                && !path.contains("/.");
+            if is_plain {
+                Ok(())
+            } else {
+                let message = format!("'{}' is no plain beginning of a path", printable(&path));
+                Err(Problem::new(message, "inject"))
+            }
+        }
+    }
 }
 
 /// Where a key goes that the definition says no more about.
