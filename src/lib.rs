@@ -11,6 +11,7 @@ pub mod files;
 pub mod json;
 pub mod name;
 pub mod process;
+pub mod provider;
 pub mod seal;
 pub mod secret;
 pub mod text;

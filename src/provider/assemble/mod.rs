@@ -1,0 +1,204 @@
+//! From what a definition's JSON says to what it means: defaults, authsome's
+//! short forms, and the checks that need more than one member.
+
+mod fields;
+mod placements;
+
+use std::borrow::Cow;
+
+use self::fields::{add_lookalikes, exports, fields};
+use self::placements::{check_header, placements};
+use super::definition::{AuthKind, Definition};
+use super::host::{Host, Injection};
+use super::placement::Part;
+use super::raw::{Parsed, Raw};
+use crate::name::{FieldName, ProviderName};
+use crate::text::printable;
+
+/// What is wrong, and a text of the file to find the place by.
+pub(super) struct Problem {
+    pub(super) message: String,
+    pub(super) near: Option<String>,
+}
+
+impl Problem {
+    fn new(message: impl Into<String>, near: &str) -> Self {
+        Self {
+            message: message.into(),
+            near: Some(near.to_owned()),
+        }
+    }
+}
+
+/// Puts a definition together; `name` is what the file is called.
+pub(super) fn assemble(
+    mut raw: Raw,
+    name: ProviderName,
+    text: Cow<'static, str>,
+) -> Result<Definition, Problem> {
+    if let Some(version) = raw.schema_version.filter(|&version| version != 1) {
+        let message = format!("schema version {version} is not known here, only 1");
+        return Err(Problem::new(message, "schema_version"));
+    }
+    let mut warnings = Vec::new();
+    let display_name = raw.display_name.take().unwrap_or_else(|| name.to_string());
+    let auth = auth_kinds(&raw, &mut warnings);
+    let mut fields = fields(&mut raw, &auth, &display_name, &mut warnings)?;
+    add_lookalikes(&mut fields, std::mem::take(&mut raw.reject_patterns))?;
+    let exports = exports(&raw, &mut fields, &mut warnings)?;
+    let hosts = hosts(&raw, &mut warnings)?;
+    let placements = placements(&mut raw, &auth, &fields)?;
+    for (header, value) in &raw.extra_headers {
+        check_header(header, value)?;
+    }
+    if let Some(oauth) = &mut raw.oauth
+        && let Some(registration) = raw.registration.take()
+    {
+        oauth.registration_endpoint = oauth
+            .registration_endpoint
+            .take()
+            .or(registration.registration_endpoint);
+    }
+    let definition = Definition {
+        name,
+        display_name,
+        description: raw.description,
+        category: raw.category.or(raw.kind),
+        auth,
+        fields,
+        hosts,
+        ports: raw.ports,
+        allow_http: raw.allow_http,
+        placements,
+        extra_headers: raw
+            .extra_headers
+            .into_iter()
+            .map(|(header, value)| (header.to_ascii_lowercase(), value))
+            .collect(),
+        key_url: raw.key_url,
+        docs: raw.docs.or(raw.docs_url),
+        verify: raw.verify,
+        base_url: raw.base_url,
+        base_url_env: unwrap_all(raw.base_url_env),
+        usage: raw.usage,
+        rotate_after_days: raw.rotate_after_days.map(u32::from),
+        detect: unwrap_all(raw.detect),
+        tenant: raw.tenant,
+        priority: raw.priority,
+        oauth: raw.oauth,
+        exports,
+        warnings,
+        text,
+    };
+    check_verify(&definition)?;
+    Ok(definition)
+}
+
+fn unwrap_all<T>(parsed: Vec<Parsed<T>>) -> Vec<T> {
+    parsed.into_iter().map(|Parsed(value)| value).collect()
+}
+
+fn auth_kinds(raw: &Raw, warnings: &mut Vec<String>) -> Vec<AuthKind> {
+    let mut kinds: Vec<AuthKind> = Vec::new();
+    for word in raw.auth.iter().chain(&raw.auth_type) {
+        let kind = AuthKind::from(word.as_str());
+        if !kinds.contains(&kind) {
+            if let AuthKind::Other(word) = &kind {
+                warnings.push(format!("auth kind '{}' is not known", printable(word)));
+            }
+            kinds.push(kind);
+        }
+    }
+    if kinds.is_empty() {
+        kinds.push(match raw {
+            Raw { oauth: Some(_), .. } => AuthKind::OAuth2,
+            Raw { api_key: None, .. } if raw.fields.is_empty() => AuthKind::None,
+            _ => AuthKind::ApiKey,
+        });
+    }
+    kinds
+}
+
+fn hosts(raw: &Raw, warnings: &mut Vec<String>) -> Result<Vec<Host>, Problem> {
+    let of_oauth = raw
+        .oauth
+        .as_ref()
+        .and_then(|oauth| oauth.base_url.as_deref());
+    let base_url = raw.base_url.as_deref().or(of_oauth);
+    let mut hosts: Vec<Host> = Vec::new();
+    for entry in raw.hosts.iter().chain(&raw.host_url).chain(&raw.api_url) {
+        if entry.is_empty() || hosts.iter().any(|host| host.as_str() == entry) {
+            continue;
+        }
+        let mut host =
+            Host::parse(entry, base_url).map_err(|bad| Problem::new(bad.to_string(), entry))?;
+        if host.injection == Injection::Never {
+            warnings.push(format!(
+                "host '{}' could match hosts of others; no credential is ever sent there",
+                printable(entry)
+            ));
+        } else if host.is_base_url() || (raw.tenant && host.exact().is_none()) {
+            host.injection = Injection::OwnHostOnly;
+        }
+        if host.is_plain_http && !raw.allow_http {
+            warnings.push(format!(
+                "host '{}' is plain http, which 'allow_http' does not allow",
+                printable(entry)
+            ));
+        }
+        hosts.push(host);
+    }
+    Ok(hosts)
+}
+
+/// The credential goes along with this request too, so its host must be one
+/// of the provider's, as far as it is not the connection's to say.
+fn check_verify(definition: &Definition) -> Result<(), Problem> {
+    let Some(verify) = &definition.verify else {
+        return Ok(());
+    };
+    for (header, value) in &verify.headers {
+        check_header(header, value)?;
+    }
+    let is_field = |name: &FieldName| {
+        matches!(name.as_str(), "base_url" | "access_token")
+            || definition.fields.iter().any(|field| field.name == *name)
+    };
+    if let Some(name) = verify.url.fields().find(|name| !is_field(name)) {
+        let message = format!("'verify' needs a field '{name}' that is not there");
+        return Err(Problem::new(message, "verify"));
+    }
+    if let [Part::Field(name), rest @ ..] = verify.url.parts()
+        && name.as_str() == "base_url"
+        && rest.first().is_none_or(begins_a_path)
+    {
+        return Ok(());
+    }
+    // Whatever the fields hold, the host must be under one of the provider's.
+    let url: String = verify
+        .url
+        .parts()
+        .iter()
+        .map(|part| match part {
+            Part::Text(text) => text.as_str(),
+            Part::Field(_) => "x",
+        })
+        .collect();
+    let address = url.split(['?', '#']).next().unwrap_or(&url);
+    let target =
+        Host::parse(address, None).map_err(|bad| Problem::new(bad.to_string(), "verify"))?;
+    let is_own = definition.hosts.iter().any(|entry| {
+        entry.injection != Injection::Never
+            && target.exact().is_some_and(|host| entry.matches(host))
+    });
+    if is_own {
+        Ok(())
+    } else {
+        let message = "'verify' goes to a host that is not the provider's";
+        Err(Problem::new(message, "verify"))
+    }
+}
+
+fn begins_a_path(part: &Part) -> bool {
+    matches!(part, Part::Text(text) if text.starts_with('/'))
+}

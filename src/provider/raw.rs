@@ -1,0 +1,215 @@
+//! A definition as it stands in JSON, in our form and in authsome's. Types
+//! check themselves while they are read, so that errors know their place.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use serde::de::{self, Deserialize, Deserializer};
+use serde_json::Value;
+
+use super::field::Examples;
+use super::oauth::OAuth;
+use super::pattern::Pattern;
+use super::placement::Template;
+use super::verify::Verify;
+use crate::name::{FieldName, ProviderName, VariableName};
+
+/// The members that we know; the schema describes the same ones.
+#[derive(serde::Deserialize)]
+pub(super) struct Raw {
+    #[serde(default)]
+    pub(super) schema_version: Option<u64>,
+    #[serde(default)]
+    pub(super) name: Option<Parsed<ProviderName>>,
+    #[serde(default)]
+    pub(super) display_name: Option<String>,
+    #[serde(default)]
+    pub(super) description: Option<String>,
+    #[serde(default)]
+    pub(super) category: Option<String>,
+    /// authsome's word for a category.
+    #[serde(default, rename = "type")]
+    pub(super) kind: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) auth: Vec<String>,
+    #[serde(default)]
+    pub(super) auth_type: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) fields: Vec<RawField>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) hosts: Vec<String>,
+    #[serde(default)]
+    pub(super) host_url: Option<String>,
+    #[serde(default)]
+    pub(super) api_url: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) ports: Vec<u16>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) allow_http: bool,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) inject: Vec<RawPlacement>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) extra_headers: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) api_key: Option<RawApiKey>,
+    #[serde(default)]
+    pub(super) oauth: Option<OAuth>,
+    #[serde(default)]
+    pub(super) registration: Option<RawRegistration>,
+    #[serde(default)]
+    pub(super) export: Option<serde_json::Map<String, Value>>,
+    #[serde(default)]
+    pub(super) key_url: Option<String>,
+    #[serde(default)]
+    pub(super) docs: Option<String>,
+    #[serde(default)]
+    pub(super) docs_url: Option<String>,
+    #[serde(default)]
+    pub(super) verify: Option<Verify>,
+    #[serde(default)]
+    pub(super) base_url: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) base_url_env: Vec<Parsed<VariableName>>,
+    #[serde(default)]
+    pub(super) usage: Option<String>,
+    #[serde(default)]
+    pub(super) rotate_after_days: Option<std::num::NonZeroU32>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) reject_patterns: Vec<RawLookalike>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) detect: Vec<Parsed<Pattern>>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) tenant: bool,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) priority: i32,
+}
+
+#[derive(serde::Deserialize)]
+pub(super) struct RawField {
+    pub(super) name: Parsed<FieldName>,
+    #[serde(default)]
+    pub(super) label: Option<String>,
+    #[serde(default = "yes")]
+    pub(super) secret: bool,
+    #[serde(default = "yes")]
+    pub(super) required: bool,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) multiline: bool,
+    #[serde(default)]
+    pub(super) pattern: Option<Parsed<Pattern>>,
+    #[serde(default)]
+    pub(super) hint: Option<String>,
+    #[serde(default)]
+    pub(super) default: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) env: Vec<Parsed<VariableName>>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) examples: Examples,
+}
+
+/// authsome's whole description of an API key.
+#[derive(serde::Deserialize)]
+pub(super) struct RawApiKey {
+    #[serde(default)]
+    pub(super) header_name: Option<String>,
+    /// Absent means `Bearer`, `null` and empty mean none.
+    #[serde(default = "bearer")]
+    pub(super) header_prefix: Option<String>,
+    #[serde(default)]
+    pub(super) env_var: Option<String>,
+    #[serde(default)]
+    pub(super) key_pattern: Option<Parsed<Pattern>>,
+    #[serde(default)]
+    pub(super) key_pattern_hint: Option<String>,
+}
+
+#[derive(serde::Deserialize)]
+pub(super) struct RawRegistration {
+    #[serde(default)]
+    pub(super) registration_endpoint: Option<String>,
+}
+
+#[derive(serde::Deserialize)]
+pub(super) struct RawPlacement {
+    #[serde(rename = "in")]
+    pub(super) place: RawPlace,
+    #[serde(default)]
+    pub(super) name: Option<String>,
+    #[serde(default)]
+    pub(super) value: Option<Parsed<Template>>,
+    #[serde(default)]
+    pub(super) username: Option<Parsed<Template>>,
+    #[serde(default)]
+    pub(super) password: Option<Parsed<Template>>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) hosts: Vec<String>,
+}
+
+#[derive(Clone, Copy, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RawPlace {
+    Header,
+    Query,
+    Basic,
+    Path,
+}
+
+#[derive(serde::Deserialize)]
+pub(super) struct RawLookalike {
+    pub(super) provider: Parsed<ProviderName>,
+    #[serde(default)]
+    pub(super) display_name: Option<String>,
+    pub(super) pattern: Parsed<Pattern>,
+    #[serde(default)]
+    pub(super) unless: Option<Parsed<Pattern>>,
+    #[serde(default = "yes")]
+    pub(super) certain: bool,
+    #[serde(default)]
+    pub(super) field: Option<Parsed<FieldName>>,
+}
+
+/// A value that is read from a JSON string by its own rules.
+pub(super) struct Parsed<T>(pub(super) T);
+
+impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Parsed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer).map(Self)
+    }
+}
+
+/// Reads a string and lets the type check it, while the place is known.
+pub(super) fn parsed<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    struct Text<T>(std::marker::PhantomData<T>);
+    impl<T: FromStr<Err: Display>> de::Visitor<'_> for Text<T> {
+        type Value = T;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a string")
+        }
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+            text.parse().map_err(E::custom)
+        }
+    }
+    deserializer.deserialize_str(Text(std::marker::PhantomData))
+}
+
+/// `null` means the same as absent.
+pub(super) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn bearer() -> Option<String> {
+    Some("Bearer".to_owned())
+}

@@ -1,0 +1,155 @@
+//! Definitions that mean harm.
+
+use std::path::Path;
+
+use vault::error::Kind;
+use vault::provider::{Definition, validate};
+use vault::secret::Secret;
+
+fn load(text: &str) -> Definition {
+    validate(text, Path::new("x.json")).unwrap()
+}
+
+fn refusal(text: &str) -> String {
+    let error = validate(text, Path::new("x.json")).unwrap_err();
+    assert_eq!(error.kind(), Kind::InvalidInput);
+    error.to_string()
+}
+
+#[test]
+fn nothing_that_is_shown_steers_a_terminal() {
+    let hostile = load(
+        r#"{"display_name": "E\u001b[2J", "auth": ["\u001b]0;x"], "hosts": ["regex:\u001b"],
+            "fields": [{"name": "k", "label": "\r", "pattern": "a", "hint": "\u0007\u202e"}]}"#,
+    );
+    let error = hostile.fields[0]
+        .check(&Secret::from("b".to_owned()))
+        .unwrap_err();
+    let mut shown = hostile.warnings().to_vec();
+    shown.extend([error.to_string(), error.hint().unwrap().to_owned()]);
+    shown.push(refusal("{\"hosts\": [\"\u{1b}[2J\"]}"));
+    shown.push(refusal(r#"{"hosts": ["\u001b[2J"]}"#));
+    shown.push(refusal(r#"{"verify": {"url": "{\u001b"}}"#));
+    shown.push(refusal(
+        r#"{"inject": [{"in": "header", "name": "\u001b", "value": ""}]}"#,
+    ));
+    let raw = load("{\"display_name\": \"a\u{202e}b\u{9b}c\u{7f}\"} // \u{9b}");
+    shown.extend(raw.to_json().lines().map(str::to_owned));
+    for text in &shown {
+        let is_steering = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}');
+        assert!(!text.contains(is_steering), "{text:?}");
+    }
+    assert_eq!(load(&raw.to_json()).display_name, raw.display_name);
+}
+
+#[test]
+fn expressions_that_would_eat_memory_are_refused() {
+    for pattern in ["(a{1000}){1000}", "((a|b){500}c){500}", "(?s-u:.){1000000}"] {
+        let text = format!(r#"{{"fields": [{{"name": "k", "pattern": "{pattern}"}}]}}"#);
+        let error = refusal(&text);
+        assert!(error.contains("line 1"), "{error}");
+    }
+    let long = format!(r#"{{"detect": ["{}"]}}"#, "a".repeat(100_000));
+    assert!(refusal(&long).len() < 300);
+}
+
+#[test]
+fn an_expression_that_backtracks_elsewhere_is_fast_here() {
+    let slow = load(r#"{"fields": [{"name": "k", "pattern": "^(a+)+$"}]}"#);
+    let value = Secret::from("a".repeat(100_000) + "!");
+    let start = std::time::Instant::now();
+    assert!(slow.fields[0].check(&value).is_err());
+    assert!(start.elapsed().as_secs() < 2);
+}
+
+#[test]
+fn headers_that_are_not_the_definitions_to_set_are_refused() {
+    for header in [
+        "Host",
+        "content-length",
+        "Transfer-Encoding",
+        "Proxy-Authorization",
+        "a b",
+        "",
+    ] {
+        let text = format!(
+            r#"{{"auth": ["api_key"], "inject": [{{"in": "header", "name": "{header}", "value": "{{api_key}}"}}]}}"#
+        );
+        assert!(
+            refusal(&text).contains("no header that can be set"),
+            "{header}"
+        );
+    }
+    assert!(refusal(r#"{"extra_headers": {"a": "b\r\nHost: evil.test"}}"#).contains("header 'a'"));
+    assert!(refusal(r#"{"extra_headers": {"Host": "evil.test"}}"#).contains("no header"));
+}
+
+#[test]
+fn nothing_of_a_definition_ends_a_line_or_a_path_early() {
+    for inject in [
+        r#"{"in": "header", "name": "a", "value": "b\r\nHost: c {api_key}"}"#,
+        r#"{"in": "path", "value": "/bot{api_key} HTTP/1.1\r\n"}"#,
+        r#"{"in": "path", "value": "/a/../{api_key}"}"#,
+        r#"{"in": "path", "value": "{api_key}"}"#,
+        r#"{"in": "path", "value": "/a?{api_key}"}"#,
+        r#"{"in": "query", "name": "a b", "value": "{api_key}"}"#,
+        r#"{"in": "basic", "username": "a:b", "password": "{api_key}"}"#,
+        r#"{"in": "cookie", "name": "a", "value": "{api_key}"}"#,
+    ] {
+        refusal(&format!(r#"{{"auth": ["api_key"], "inject": [{inject}]}}"#));
+    }
+    let several = load(
+        r#"{"auth": ["api_key"], "inject": [
+            {"in": "path", "value": "/bot{api_key}"},
+            {"in": "query", "name": "key", "value": "{api_key}"},
+            {"in": "header", "name": "X-Key", "value": "Token token={api_key}"}]}"#,
+    );
+    assert_eq!(several.placements.len(), 3);
+}
+
+#[test]
+fn a_check_that_would_carry_the_key_elsewhere_is_refused() {
+    for url in [
+        "https://evil.test/",
+        "https://api.example.com.evil.test/v1",
+        "https://api.example.com@evil.test/",
+        "https://evil.test/{api_key}",
+        "https://evil.test?{api_key}",
+        "https://{api_key}.evil.test/",
+        "{api_key}",
+        "{base_url}.evil.test/",
+        "{base_url}@evil.test/",
+        "regex:.*",
+    ] {
+        let text = format!(
+            r#"{{"hosts": ["api.example.com"], "auth": ["api_key"], "verify": {{"url": "{url}"}}}}"#
+        );
+        refusal(&text);
+    }
+    let text =
+        r#"{"hosts": ["api.example.com"], "verify": {"url": "https://api.example.com/v1?x=.."}}"#;
+    load(text);
+}
+
+#[test]
+fn a_placement_of_an_unknown_field_is_refused_with_its_neighbour() {
+    let text =
+        r#"{"auth": ["api_key"], "inject": [{"in": "query", "name": "k", "value": "{api_kye}"}]}"#;
+    assert!(refusal(text).contains("did you mean 'api_key'?"));
+}
+
+#[test]
+fn tenants_get_a_credential_on_their_own_host_alone() {
+    let tenants = load(r#"{"tenant": true, "hosts": ["*.zendesk.com", "www.zendesk.com"]}"#);
+    let own = tenants.at("https://acme.zendesk.com").unwrap();
+    let is_host = |definition: &Definition, host: &str| {
+        definition
+            .host_for(&host.parse().unwrap(), 443, "/")
+            .map(|entry| entry.injection)
+    };
+    use vault::provider::Injection::{Allowed, OwnHostOnly};
+    assert_eq!(is_host(&tenants, "evil.zendesk.com"), Some(OwnHostOnly));
+    assert_eq!(is_host(&tenants, "www.zendesk.com"), Some(Allowed));
+    assert_eq!(is_host(&own, "acme.zendesk.com"), Some(Allowed));
+    assert_eq!(is_host(&own, "evil.zendesk.com"), None);
+}
