@@ -5,6 +5,7 @@
 //! for the binary, its tests and its fuzz targets; it promises no API.
 
 pub mod error;
+pub mod export;
 pub mod files;
 pub mod name;
 pub mod process;
