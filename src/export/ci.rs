@@ -28,7 +28,7 @@ const GITLAB_BYTES: usize = 5 * 1024;
 const GITLAB_VARIABLES: usize = 20;
 
 /// Set by GitHub's runner for each step, over what `$GITHUB_ENV` said.
-const GITHUB_CONTEXT: [&str; 39] = [
+const GITHUB_CONTEXT: &[&str] = &[
     "ACTION",
     "ACTION_PATH",
     "ACTION_REF",
@@ -69,7 +69,7 @@ const GITHUB_CONTEXT: [&str; 39] = [
     "WORKSPACE",
 ];
 
-const RUNNER_CONTEXT: [&str; 9] = [
+const RUNNER_CONTEXT: &[&str] = &[
     "ARCH",
     "DEBUG",
     "ENVIRONMENT",
