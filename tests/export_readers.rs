@@ -139,7 +139,7 @@ fn every_value_comes_back(format: Format, read: impl Fn(&Rendered) -> Variables)
         .collect();
     comes_back(format, &listed, &read).unwrap();
     let config = Config {
-        cases: 6,
+        cases: 10,
         max_shrink_iters: 200,
         failure_persistence: None,
         ..Config::default()

@@ -32,7 +32,7 @@ pub struct Conflict {
 impl From<Conflict> for Error {
     fn from(conflict: Conflict) -> Self {
         Self::new(Kind::Conflict, conflict.to_string()).with_hint(format!(
-            "Export one of them by name, or rename a field: --name FIELD={}_2",
+            "Export one of them alone, or give it another name: vault export P/C --name FIELD={}_2",
             conflict.variable
         ))
     }

@@ -197,8 +197,8 @@ pub enum Reason {
 impl From<Refused> for Error {
     fn from(refused: Refused) -> Self {
         let hint = match refused.reason {
-            Reason::ReservedName => "Give it another name: --name FIELD=VAR or --prefix PREFIX.",
-            _ => "A format that carries every value: --format json.",
+            Reason::ReservedName => "Give it another name: vault export P --name FIELD=VAR",
+            _ => "vault export --format json carries every value.",
         };
         Self::new(Kind::InvalidInput, refused.to_string()).with_hint(hint)
     }
