@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod credential;
 pub mod error;
+pub mod export;
 pub mod files;
 pub mod json;
 pub mod name;
