@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
-use super::command::{backups, doctor, history, init, rekey, unlock};
+use super::command::{backups, doctor, get, history, init, list, login, rekey, unlock};
 use super::environment::Environment;
 use super::output::{ColorChoice, Output};
 
@@ -94,6 +94,12 @@ impl Global {
 /// All commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Store a credential
+    Login(login::LoginArgs),
+    /// Read a connection or plain secret
+    Get(get::GetArgs),
+    /// List providers, their connections, and plain secrets
+    List(list::ListArgs),
     /// Make the vault
     Init(init::InitArgs),
     /// Keep the vault open for a while, so that its passphrase is typed once

@@ -12,6 +12,7 @@ use super::places::Places;
 use super::terminal::Terminal;
 use crate::error::{Error, Kind, Result};
 use crate::process::Inherited;
+use crate::provider::Catalog;
 use crate::seal::{
     Fingerprint, IdentityFile, MAX_WORK_FACTOR, OpenError, Opener, Prompts, VaultKey,
 };
@@ -193,6 +194,14 @@ impl Context {
                 .into_iter()
                 .collect(),
         )?)
+    }
+
+    /// The providers: bundled ones, and the user's own, which win.
+    ///
+    /// # Errors
+    /// There is no home folder.
+    pub fn catalog(&self) -> Result<Catalog> {
+        Ok(Catalog::new(Some(self.places()?.providers)))
     }
 
     /// The prompts that plugins use.

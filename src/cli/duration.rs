@@ -1,7 +1,13 @@
-//! Spans of time as people write them: `15m`, `90d`.
+//! Spans and points of time as people write them: `15m`, `90d`, `2027-01-31`.
 
 use std::str::FromStr;
 use std::time::Duration;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::error::{Error, Kind, Result as EdgeResult};
 
 /// A span of time such as `90s`, `15m`, `8h`, `90d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +53,64 @@ impl std::fmt::Display for Span {
     }
 }
 
+impl Span {
+    /// The point in time so long after `now`.
+    ///
+    /// # Errors
+    /// It is beyond what can be written.
+    pub fn after(self, now: Timestamp) -> EdgeResult<Timestamp> {
+        SignedDuration::try_from(self.0)
+            .ok()
+            .and_then(|span| now.checked_add(span).ok())
+            .ok_or_else(|| {
+                Error::new(Kind::Usage, "That time is too far away")
+                    .with_hint("Give one such as 90d.")
+            })
+    }
+}
+
+/// When something ends: a day, a point in time, or a span from now.
+#[derive(Debug, Clone, Copy)]
+pub enum Expiry {
+    /// At this time; a day begins at midnight UTC.
+    At(Timestamp),
+    /// So long from now.
+    After(Span),
+}
+
+impl Expiry {
+    /// The point in time that is meant.
+    ///
+    /// # Errors
+    /// It is beyond what can be written.
+    pub fn after(self, now: Timestamp) -> EdgeResult<Timestamp> {
+        match self {
+            Self::At(time) => Ok(time),
+            Self::After(span) => span.after(now),
+        }
+    }
+}
+
+impl FromStr for Expiry {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(span) = text.parse() {
+            return Ok(Self::After(span));
+        }
+        let midnight = |day: Date| {
+            day.to_zoned(TimeZone::UTC)
+                .ok()
+                .map(|time| time.timestamp())
+        };
+        let time = text.parse::<Timestamp>().ok();
+        let day = || text.parse::<Date>().ok().and_then(midnight);
+        time.or_else(day)
+            .map(Self::At)
+            .ok_or("an end is a day such as 2027-01-31 or a time such as 90d")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +140,22 @@ mod tests {
             "+5m",
         ] {
             assert!(bad.parse::<Span>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_end_is_a_day_a_time_or_a_span() {
+        let now = "2026-01-01T12:00:00Z".parse().unwrap();
+        for (text, expected) in [
+            ("2027-01-31", "2027-01-31T00:00:00Z"),
+            ("2027-01-31T10:00:00+02:00", "2027-01-31T08:00:00Z"),
+            ("1d", "2026-01-02T12:00:00Z"),
+        ] {
+            let end = text.parse::<Expiry>().unwrap().after(now).unwrap();
+            assert_eq!(end.to_string(), expected);
+        }
+        for bad in ["", "soon", "2027-13-01", "31.01.2027"] {
+            assert!(bad.parse::<Expiry>().is_err(), "{bad}");
         }
     }
 }

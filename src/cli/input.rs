@@ -1,12 +1,88 @@
-//! Secrets and passphrases that arrive from outside.
+//! Secrets that arrive from outside: standard input, files, the environment,
+//! a person. Never the command line.
 
+use std::io::IsTerminal;
 use std::path::Path;
 
-use crate::error::Result;
-use crate::secret::Secret;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::error::{Error, Kind, Result};
+use crate::files;
+use crate::secret::{Secret, SecretBuffer};
 use crate::unlock::{PassphraseSource, load_passphrase};
 
 use super::context::Context;
+
+/// The largest secret that is taken.
+const LARGEST: usize = 1024 * 1024;
+/// How long nothing may come before a person is told what is waited for.
+const PATIENCE: Timespec = Timespec {
+    tv_sec: 1,
+    tv_nsec: 0,
+};
+
+/// Whether something other than a keyboard stands at standard input.
+pub fn stdin_is_piped() -> bool {
+    !std::io::stdin().is_terminal()
+}
+
+/// Reads all of standard input, and says so when nothing comes for a while.
+///
+/// # Errors
+/// It cannot be read, is too large, or is not text.
+pub fn read_stdin(what: &str, context: &Context) -> Result<Secret> {
+    let mut ready = [PollFd::from_borrowed_fd(
+        rustix::stdio::stdin(),
+        PollFlags::IN,
+    )];
+    if poll(&mut ready, Some(&PATIENCE)) == Ok(0) {
+        context
+            .output
+            .note(&format!("Waiting for {what} on standard input…"));
+    }
+    // Past the library's own buffer, which is not wiped.
+    let mut stdin = Unbuffered;
+    let bytes = SecretBuffer::read_from(&mut stdin, LARGEST).map_err(|error| {
+        Error::new(
+            Kind::Failed,
+            format!("Cannot read {what} from standard input"),
+        )
+        .with_source(error)
+    })?;
+    text_of(bytes, what)
+}
+
+struct Unbuffered;
+
+impl std::io::Read for Unbuffered {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        Ok(rustix::io::read(rustix::stdio::stdin(), buffer)?)
+    }
+}
+
+/// Reads a file that holds a secret.
+///
+/// # Errors
+/// It is not there, cannot be read, or is not text.
+pub fn read_file(path: &Path, what: &str) -> Result<Secret> {
+    let file = files::read_private(path, LARGEST)?.ok_or_else(|| {
+        Error::new(Kind::Failed, format!("There is no file {}", path.display()))
+            .with_hint("Check the path; --stdin takes the secret from a pipe.")
+    })?;
+    Secret::from_utf8(file.bytes).map_err(|_| not_text(what))
+}
+
+fn text_of(bytes: SecretBuffer, what: &str) -> Result<Secret> {
+    Secret::from_utf8(bytes.into_bytes()).map_err(|_| not_text(what))
+}
+
+fn not_text(what: &str) -> Error {
+    Error::new(
+        Kind::InvalidInput,
+        format!("What was given as {what} is not UTF-8 text"),
+    )
+    .with_hint("Encode it as text first, such as with: base64 -w0 FILE")
+}
 
 /// The new passphrase of `rekey` and `init`: from a file, from
 /// `VAULT_NEW_PASSPHRASE`, or typed twice. `None` where there is none.
@@ -19,9 +95,25 @@ pub fn new_passphrase(context: &Context, file: Option<&Path>) -> Result<Option<S
         return Ok(Some(load_passphrase(&source)?));
     }
     if let Some(value) = &context.environment.new_passphrase {
-        let text = Secret::from(value.to_string_lossy().into_owned());
+        let value = value
+            .to_str()
+            .ok_or_else(|| not_text("VAULT_NEW_PASSPHRASE"))?;
+        let text = Secret::from(value.to_owned());
         return Ok(Some(text.without_trailing_newline()));
     }
     let typed = context.terminal.ask_new_passphrase("New passphrase: ")?;
     Ok(typed.filter(|typed| !typed.is_empty()))
+}
+
+/// Whether standard input has anything to read right now. A closed pipe or an
+/// empty file has not.
+pub fn stdin_has_data() -> bool {
+    let stdin = rustix::stdio::stdin();
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let mut ready = [PollFd::from_borrowed_fd(stdin, PollFlags::IN)];
+    let readable = poll(&mut ready, Some(&now)).is_ok_and(|count| count > 0);
+    readable && rustix::io::ioctl_fionread(stdin).is_ok_and(|bytes| bytes > 0)
 }

@@ -6,6 +6,7 @@ mod command;
 mod context;
 mod duration;
 mod environment;
+mod fields;
 mod input;
 mod output;
 mod places;
@@ -59,6 +60,9 @@ pub fn main() -> u8 {
 fn run(command: args::Command, context: &context::Context) -> Result<u8> {
     use args::Command;
     match command {
+        Command::Login(args) => command::login::run(&args, context),
+        Command::Get(args) => return command::get::run(&args, context),
+        Command::List(args) => return command::list::run(&args, context),
         Command::Init(args) => command::init::run(&args, context),
         Command::Unlock(args) => command::unlock::run(&args, context),
         Command::Lock => command::unlock::lock(context),

@@ -46,8 +46,7 @@ pub fn existing(document: &Document, reference: &ConnectionRef) -> Result<Connec
     };
     let not_found = |message: String| Error::new(Kind::NotFound, message);
     if known.is_empty() {
-        return Err(not_found(format!("{reference} is not connected"))
-            .with_hint(format!("vault login {reference}")));
+        return Err(not_connected(reference));
     }
     if let Some(named) = &reference.connection {
         return if known.contains(&named) {
@@ -76,4 +75,10 @@ pub fn existing(document: &Document, reference: &ConnectionRef) -> Result<Connec
             ),
         ),
     }
+}
+
+/// That nothing is stored of what was named.
+pub fn not_connected(reference: &ConnectionRef) -> Error {
+    Error::new(Kind::NotFound, format!("{reference} is not connected"))
+        .with_hint(format!("vault login {reference}"))
 }

@@ -94,6 +94,15 @@ impl Terminal {
         }
     }
 
+    /// Asks for something that may be seen; `None` where nobody can be asked.
+    ///
+    /// # Errors
+    /// The person broke off, or the terminal failed.
+    pub fn ask_plain(&self, prompt: &str) -> Result<Option<Secret>> {
+        let answer = self.ask_line(prompt)?;
+        Ok(answer.map(|answer| Secret::from(answer.trim().to_owned())))
+    }
+
     /// Asks a question that is answered with yes or no; no where nobody can
     /// be asked.
     ///

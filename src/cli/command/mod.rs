@@ -2,8 +2,11 @@
 
 pub mod backups;
 pub mod doctor;
+pub mod get;
 pub mod history;
 pub mod init;
+pub mod list;
+pub mod login;
 pub mod recipients;
 pub mod rekey;
 pub mod unlock;

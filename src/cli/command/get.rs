@@ -1,0 +1,429 @@
+//! `get`: reading one connection or plain secret.
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::cli::context::Context;
+use crate::cli::table::{Table, terminal_width};
+use crate::cli::{output, select};
+use crate::credential::{Credential, fingerprint};
+use crate::error::{Error, Kind, Result};
+use crate::json::ObjectWriter;
+use crate::name::{ConnectionId, ConnectionName, FieldName, Target, VariableName};
+use crate::provider::{Definition, Part, Spot};
+use crate::secret::{Secret, SecretBuffer};
+use crate::vault::Document;
+
+/// What stands in the place of a secret; it says nothing of its length.
+const REDACTED: &str = "********";
+
+/// Read a connection or plain secret
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Fields: status, provider, connection, auth_type, account, scopes, \
+created_at, updated_at, expires_at, rotate_at, fingerprint, header, hosts, env, and the \
+provider's own, such as api_key.\n\nExamples:\n  vault get openai\n  vault get openai --field \
+status\n  vault get openai/team --field api_key --show-secret\n  vault get DATABASE_URL \
+--show-secret"
+)]
+pub struct GetArgs {
+    /// The provider, PROVIDER/CONNECTION, or the NAME of a plain secret
+    #[arg(value_name = "P")]
+    target: Target,
+    /// The connection of the provider
+    #[arg(long, short, value_name = "NAME")]
+    connection: Option<ConnectionName>,
+    /// Print this field alone
+    #[arg(long, short = 'F', value_name = "FIELD")]
+    field: Option<String>,
+    /// Print secrets as they are
+    #[arg(long)]
+    show_secret: bool,
+    /// Do not renew tokens that are about to end
+    #[arg(long)]
+    no_refresh: bool,
+}
+
+/// Reads it; the exit code is 3 where the answer is that nothing is stored.
+pub fn run(args: &GetArgs, context: &Context) -> Result<u8> {
+    let shown = match &args.target {
+        Target::Connection(reference) => {
+            let reference = select::named(reference, args.connection.as_ref())?;
+            match find_connection(&reference, context) {
+                // The word is the answer, and the exit code tells it to scripts.
+                Err(error) if asks_status(args, context) && error.kind() == Kind::NotFound => {
+                    context.catalog()?.find(&reference.provider)?;
+                    output::print("not_connected\n")?;
+                    return Ok(error.kind().exit_code());
+                }
+                found => found?,
+            }
+        }
+        Target::Secret(name) => find_secret(name, context)?,
+    };
+    if context.output.json {
+        output::print_secret(&shown.to_json(args.show_secret))?;
+        return Ok(0);
+    }
+    match &args.field {
+        Some(field) => output::print_secret(&shown.field(field, args.show_secret)?)?,
+        None if shown.is_plain() && args.show_secret => {
+            output::print_secret(&shown.field("value", true)?)?;
+        }
+        None => shown.print_table(args.show_secret)?,
+    }
+    Ok(0)
+}
+
+fn asks_status(args: &GetArgs, context: &Context) -> bool {
+    args.field.as_deref() == Some("status") && !context.output.json
+}
+
+fn find_connection(reference: &crate::name::ConnectionRef, context: &Context) -> Result<Shown> {
+    let catalog = context.catalog()?;
+    let opened = context.open_if_there()?;
+    // A provider that nobody knows is a typo, unless something is stored of it.
+    let definition = catalog
+        .find(&reference.provider)
+        .map(|found| found.definition);
+    let Some((store, opened)) = opened else {
+        definition?;
+        return Err(select::not_connected(reference));
+    };
+    let id = match select::existing(&opened.document, reference) {
+        Ok(id) => id,
+        Err(error) => {
+            definition?;
+            return Err(error);
+        }
+    };
+    let credential = opened
+        .document
+        .connection(&id)
+        .map_err(|bad| store.damaged(bad))?
+        .ok_or_else(|| select::not_connected(reference))?;
+    Ok(Shown::of(
+        Name::Connection(id),
+        credential,
+        definition.ok(),
+        &opened.document,
+        context.now,
+    ))
+}
+
+fn find_secret(name: &VariableName, context: &Context) -> Result<Shown> {
+    let opened = context.open_if_there()?;
+    let found = match &opened {
+        Some((store, opened)) => opened
+            .document
+            .secret(name)
+            .map_err(|bad| store.damaged(bad))?,
+        None => None,
+    };
+    let (Some((_, opened)), Some(credential)) = (&opened, found) else {
+        return Err(
+            Error::new(Kind::NotFound, format!("There is no plain secret {name}")).with_hint(
+                format!("Store it: printf '%s' \"$VALUE\" | vault set {name}"),
+            ),
+        );
+    };
+    let name = Name::Secret(name.clone());
+    Ok(Shown::of(
+        name,
+        credential,
+        None,
+        &opened.document,
+        context.now,
+    ))
+}
+
+/// A credential with everything that can be said of it.
+struct Shown {
+    name: Name,
+    credential: Credential,
+    definition: Option<Definition>,
+    fingerprint: Option<String>,
+    now: Timestamp,
+}
+
+enum Name {
+    Connection(ConnectionId),
+    Secret(VariableName),
+}
+
+impl Shown {
+    fn of(
+        name: Name,
+        credential: Credential,
+        definition: Option<Definition>,
+        document: &Document,
+        now: Timestamp,
+    ) -> Self {
+        let definition = definition.map(|definition| match &credential.value.base_url {
+            Some(url) => definition.at(url).unwrap_or(definition),
+            None => definition,
+        });
+        let mut shown = Self {
+            name,
+            credential,
+            definition,
+            fingerprint: None,
+            now,
+        };
+        let secret = shown
+            .credential
+            .value
+            .fields
+            .iter()
+            .find(|(name, _)| shown.is_secret(name));
+        shown.fingerprint =
+            secret.map(|(_, secret)| fingerprint(document.fingerprint_key(), secret));
+        shown
+    }
+
+    fn is_plain(&self) -> bool {
+        matches!(self.name, Name::Secret(_))
+    }
+
+    /// A field of a definition that is gone counts as secret.
+    fn is_secret(&self, field: &FieldName) -> bool {
+        self.definition
+            .as_ref()
+            .and_then(|definition| definition.field(field.as_str()))
+            .is_none_or(|field| field.is_secret)
+    }
+
+    /// What is no secret, by name and in order; `None` is absent.
+    fn facts(&self) -> Vec<(&'static str, Option<String>)> {
+        let credential = &self.credential;
+        let value = &credential.value;
+        let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
+        let (provider, connection) = match &self.name {
+            Name::Connection(id) => (
+                Some(id.provider.to_string()),
+                Some(id.connection.to_string()),
+            ),
+            Name::Secret(_) => (None, None),
+        };
+        vec![
+            ("provider", provider),
+            ("connection", connection),
+            ("auth_type", Some(credential.kind.as_str().to_owned())),
+            (
+                "status",
+                Some(credential.status_at(self.now).as_str().to_owned()),
+            ),
+            ("account", value.account.clone()),
+            (
+                "scopes",
+                (!value.scopes.is_empty()).then(|| value.scopes.join(" ")),
+            ),
+            ("created_at", time(Some(credential.created_at))),
+            ("updated_at", time(Some(credential.updated_at))),
+            ("expires_at", time(value.expires_at)),
+            ("rotate_at", time(value.rotate_at)),
+            ("fingerprint", self.fingerprint.clone()),
+        ]
+    }
+
+    /// What the definition adds.
+    fn hosts(&self) -> Vec<String> {
+        let hosts = self
+            .definition
+            .iter()
+            .flat_map(|definition| &definition.hosts);
+        hosts.map(|host| host.as_str().to_owned()).collect()
+    }
+
+    fn variables(&self) -> Vec<String> {
+        if let Name::Secret(name) = &self.name {
+            return vec![name.to_string()];
+        }
+        let exports = self
+            .definition
+            .iter()
+            .flat_map(|definition| &definition.exports);
+        let stored = |field: &FieldName| self.credential.value.fields.contains_key(field);
+        exports
+            .filter(|(field, _)| stored(field))
+            .map(|(_, variable)| variable.to_string())
+            .collect()
+    }
+
+    /// One field and a line ending.
+    fn field(&self, field: &str, show_secret: bool) -> Result<SecretBuffer> {
+        let mut buffer = SecretBuffer::default();
+        if let Some((_, fact)) = self.facts().into_iter().find(|(name, _)| *name == field) {
+            buffer.push(fact.unwrap_or_default().as_bytes());
+        } else if let Some((name, secret)) = self.stored(field) {
+            if self.is_secret(name) && !show_secret {
+                return Err(self.refusal(field));
+            }
+            buffer.push(secret.reveal().as_bytes());
+        } else {
+            match field {
+                "hosts" => buffer.push(self.hosts().join("\n").as_bytes()),
+                "env" => buffer.push(self.variables().join("\n").as_bytes()),
+                "header" => self.push_header(&mut buffer, show_secret),
+                "base_url" => {
+                    buffer.push(
+                        self.credential
+                            .value
+                            .base_url
+                            .as_deref()
+                            .unwrap_or("")
+                            .as_bytes(),
+                    );
+                }
+                _ => return Err(self.no_field(field)),
+            }
+        }
+        buffer.push(b"\n");
+        Ok(buffer)
+    }
+
+    fn stored(&self, field: &str) -> Option<(&FieldName, &Secret)> {
+        self.credential.value.fields.get_key_value(field)
+    }
+
+    /// The headers that carry the credential; without `--show-secret` with the
+    /// names of the fields in their places, so that no script takes a
+    /// redaction for a key.
+    fn push_header(&self, buffer: &mut SecretBuffer, show_secret: bool) {
+        let placements = self
+            .definition
+            .iter()
+            .flat_map(|definition| &definition.placements);
+        let mut first = true;
+        for placement in placements {
+            let Spot::Header(name, template) = &placement.spot else {
+                continue;
+            };
+            if !placement
+                .fields()
+                .all(|field| self.stored(field.as_str()).is_some())
+            {
+                continue;
+            }
+            if !first {
+                buffer.push(b"\n");
+            }
+            first = false;
+            buffer.push(name.as_bytes());
+            buffer.push(b": ");
+            for part in template.parts() {
+                match part {
+                    Part::Text(text) => buffer.push(text.as_bytes()),
+                    Part::Field(field) => match self.stored(field.as_str()) {
+                        Some((_, secret)) if show_secret => {
+                            buffer.push(secret.reveal().as_bytes());
+                        }
+                        _ => buffer.push(format!("{{{field}}}").as_bytes()),
+                    },
+                }
+            }
+        }
+    }
+
+    fn refusal(&self, field: &str) -> Error {
+        let asked = match &self.name {
+            Name::Connection(id) => format!("vault get {id} --field {field} --show-secret"),
+            Name::Secret(name) => format!("vault get {name} --show-secret"),
+        };
+        Error::new(
+            Kind::InvalidInput,
+            format!("{field} is secret and is shown only when asked for"),
+        )
+        .with_hint(asked)
+    }
+
+    fn no_field(&self, field: &str) -> Error {
+        let stored = self.credential.value.fields.keys().map(ToString::to_string);
+        let facts = self.facts().into_iter().map(|(name, _)| name.to_owned());
+        let more = ["header", "hosts", "env"].map(str::to_owned);
+        let names: Vec<_> = stored.chain(facts).chain(more).collect();
+        let named = match &self.name {
+            Name::Connection(id) => id.to_string(),
+            Name::Secret(name) => name.to_string(),
+        };
+        let field = crate::text::printable(field).into_owned();
+        let nearest = crate::text::nearest(&field, names.iter().map(String::as_str));
+        let hint = match nearest {
+            Some(nearest) => format!("Did you mean '{nearest}'?"),
+            None => format!("There is: {}", names.join(", ")),
+        };
+        Error::new(Kind::NotFound, format!("{named} has no field '{field}'")).with_hint(hint)
+    }
+
+    fn print_table(&self, show_secret: bool) -> Result<()> {
+        let mut table = Table::plain();
+        if let Name::Secret(name) = &self.name {
+            table.row(["name", name.as_str()]);
+        }
+        for (name, fact) in self.facts() {
+            if let Some(fact) = fact {
+                table.row([name, &fact]);
+            }
+        }
+        if let Some(url) = &self.credential.value.base_url {
+            table.row(["base_url", url]);
+        }
+        let variables = self.variables();
+        if !variables.is_empty() {
+            table.row(["env", &variables.join(", ")]);
+        }
+        let mut shown = SecretBuffer::default();
+        let mut hidden = Vec::new();
+        for (name, secret) in &self.credential.value.fields {
+            if self.is_secret(name) && show_secret {
+                // Not through the table, whose rows nobody wipes.
+                shown.push(format!("{name}\t").as_bytes());
+                shown.push(secret.reveal().as_bytes());
+                shown.push(b"\n");
+            } else if self.is_secret(name) {
+                hidden.push((name.as_str(), REDACTED));
+            } else {
+                table.row([name.as_str(), secret.reveal()]);
+            }
+        }
+        for (name, stars) in hidden {
+            table.row([name, stars]);
+        }
+        output::print(&table.render(terminal_width()))?;
+        output::print_secret(&shown)
+    }
+
+    /// The frozen shape: absent is `null`, never missing.
+    fn to_json(&self, show_secret: bool) -> SecretBuffer {
+        let mut buffer = SecretBuffer::with_capacity(2048);
+        let mut object = ObjectWriter::begin(&mut buffer);
+        if let Name::Secret(name) = &self.name {
+            object.member("name", &name.as_str());
+        }
+        for (name, fact) in self.facts() {
+            if name == "scopes" {
+                object.member(name, &self.credential.value.scopes);
+            } else {
+                object.member(name, &fact);
+            }
+        }
+        object.member("base_url", &self.credential.value.base_url);
+        object.object("fields", |fields| {
+            for (name, secret) in &self.credential.value.fields {
+                let is_secret = self.is_secret(name);
+                fields.object(name.as_str(), |field| {
+                    field.member("secret", &is_secret);
+                    if is_secret && !show_secret {
+                        field.member("value", &json!(null));
+                    } else {
+                        field.secret("value", secret);
+                    }
+                });
+            }
+        });
+        object.end();
+        buffer.push(b"\n");
+        buffer
+    }
+}

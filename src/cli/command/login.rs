@@ -1,0 +1,275 @@
+//! `login`: taking a credential in.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::init;
+use crate::cli::context::Context;
+use crate::cli::duration::{Expiry, Span};
+use crate::cli::fields::{self, Given};
+use crate::cli::{output, select};
+use crate::credential::{AuthKind, Credential, Value};
+use crate::error::{Error, Kind, Result};
+use crate::name::{ConnectionId, ConnectionName, ConnectionRef};
+use crate::provider::{self, Definition};
+use crate::vault::{Change, Document};
+
+/// After how long a key wants to be replaced, where nobody says otherwise.
+const ROTATE_AFTER_DAYS: u32 = 90;
+
+/// Store a credential
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The key comes from the first of: --stdin, --from-env, --from-file; a pipe; \
+a prompt on the terminal. It is never taken from the command line.\n\nExamples:\n  printf '%s' \
+\"$KEY\" | vault login openai\n  vault login openai/team --from-env TEAM_KEY --expires 90d\n  vault \
+login twilio --stdin < fields.json\n  vault login openai --force --stdin < new-key"
+)]
+pub struct LoginArgs {
+    /// The provider, or PROVIDER/CONNECTION
+    #[arg(value_name = "P")]
+    target: ConnectionRef,
+    /// The name of the connection
+    #[arg(long, short, value_name = "NAME")]
+    connection: Option<ConnectionName>,
+    /// Replace what is there; the old value stays in the history
+    #[arg(long)]
+    force: bool,
+    /// Where the key comes from
+    #[command(flatten)]
+    source: SourceArgs,
+    /// What is known of it
+    #[command(flatten)]
+    about: AboutArgs,
+}
+
+/// Where the key comes from.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Where it comes from")]
+struct SourceArgs {
+    /// Read it from standard input
+    #[arg(long, group = "source")]
+    stdin: bool,
+    /// Take it from an environment variable: this one, or the provider's own
+    #[arg(long, group = "source", value_name = "VAR", num_args = 0..=1, default_missing_value = "")]
+    from_env: Option<String>,
+    /// Read it from a file
+    #[arg(long, group = "source", value_name = "PATH")]
+    from_file: Option<PathBuf>,
+    /// Set one field: NAME=- from standard input, or NAME=TEXT where it is no secret; may be given several times
+    #[arg(long, value_name = "NAME=-")]
+    field: Vec<String>,
+    /// Where the provider is, for what is self-hosted, regional or one's own tenant
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
+}
+
+/// What is known of it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "About it")]
+struct AboutArgs {
+    /// When it stops working: 2027-01-31 or 90d
+    #[arg(long, value_name = "WHEN")]
+    expires: Option<Expiry>,
+    /// When it should be replaced
+    #[arg(long, value_name = "TIME")]
+    rotate_after: Option<Span>,
+    /// Whose it is, for people
+    #[arg(long, value_name = "LABEL")]
+    account: Option<String>,
+}
+
+/// Stores a credential.
+pub fn run(args: &LoginArgs, context: &Context) -> Result<()> {
+    let reference = select::named(&args.target, args.connection.as_ref())?;
+    let id = ConnectionId {
+        provider: reference.provider,
+        connection: reference
+            .connection
+            .unwrap_or_else(ConnectionName::default_name),
+    };
+    let definition = context.catalog()?.find(&id.provider)?.definition;
+    for warning in definition.warnings() {
+        context.output.warn(warning);
+    }
+    let definition = at_base_url(definition, args)?;
+    // Before anything is asked: a person should not type a key for nothing.
+    let opened = context.open_if_there()?;
+    if let Some((_, opened)) = &opened {
+        refuse_second(&opened.document, &id, args.force)?;
+    }
+    let given = fields::collect(&definition, &args.source.given(), context)?;
+    let credential = Login {
+        kind: kind_of(&definition)?,
+        value: value_of(args, &definition, given, context.now)?,
+    };
+    store(
+        &id,
+        credential,
+        args.force,
+        opened.map(|(_, opened)| opened.key),
+        context,
+    )?;
+    if context.output.json {
+        return output::print_json(&json!({
+            "status": "connected",
+            "provider": id.provider.as_str(),
+            "connection": id.connection.as_str(),
+        }));
+    }
+    let ConnectionId {
+        provider,
+        connection,
+    } = &id;
+    context.output.note(&format!(
+        "Successfully logged in to {provider} ({connection})."
+    ));
+    Ok(())
+}
+
+impl SourceArgs {
+    fn given(&self) -> Given<'_> {
+        Given {
+            stdin: self.stdin,
+            from_env: self.from_env.as_deref(),
+            from_file: self.from_file.as_deref(),
+            fields: &self.field,
+        }
+    }
+}
+
+/// What is to be stored.
+struct Login {
+    kind: AuthKind,
+    value: Value,
+}
+
+/// Puts it into the vault, which a first login makes.
+fn store(
+    id: &ConnectionId,
+    login: Login,
+    force: bool,
+    key: Option<crate::seal::VaultKey>,
+    context: &Context,
+) -> Result<()> {
+    let mut login = Some(login);
+    let mut put = |document: &mut Document| {
+        refuse_second(document, id, force)?;
+        let Some(Login { kind, value }) = login.take() else {
+            return Ok(());
+        };
+        let existing = document.connection(id).ok().flatten();
+        let credential = match existing {
+            Some(mut credential) => {
+                credential.replace(kind, value);
+                credential
+            }
+            None => Credential::new(kind, value),
+        };
+        document.put_connection(id, &credential);
+        Ok(())
+    };
+    if key.is_none() {
+        let args = init::InitArgs::of_first_login();
+        if init::make(&args, context, "login", &mut put)?.is_some() {
+            return Ok(());
+        }
+        // Somebody else made the vault in the meantime.
+    }
+    let store = context.store()?;
+    let key = match key {
+        Some(key) => key,
+        None => context.open()?.1.key,
+    };
+    store.change(&key, context.moment("login"), Change::Ordinary, put)
+}
+
+fn refuse_second(document: &Document, id: &ConnectionId, force: bool) -> Result<()> {
+    let known = document.connections_of(&id.provider);
+    if force || !known.contains(&&id.connection) {
+        return Ok(());
+    }
+    Err(
+        Error::new(Kind::Conflict, format!("{id} is connected already")).with_hint(format!(
+            "Replace it: vault login {id} --force; or add another one: vault login {}/NAME",
+            id.provider
+        )),
+    )
+}
+
+/// The definition as it is for this connection's own address.
+fn at_base_url(definition: Definition, args: &LoginArgs) -> Result<Definition> {
+    match &args.source.base_url {
+        Some(url) => definition.at(url).map_err(|bad| {
+            Error::new(Kind::InvalidInput, format!("--base-url: {bad}"))
+                .with_hint("Give the whole address: --base-url https://gitlab.example.com")
+        }),
+        None if definition.tenant && definition.base_url.is_none() => {
+            let name = &definition.name;
+            Err(Error::new(
+                Kind::Usage,
+                format!("{name} needs the address of your own tenant"),
+            )
+            .with_hint(format!(
+                "vault login {name} --base-url https://YOURS.example.com"
+            )))
+        }
+        None => Ok(definition),
+    }
+}
+
+fn kind_of(definition: &Definition) -> Result<AuthKind> {
+    use provider::AuthKind as Kinds;
+    let fixed = [Kinds::ApiKey, Kinds::Basic, Kinds::AwsSigV4];
+    if definition.auth_type() == &Kinds::None {
+        Ok(AuthKind::None)
+    } else if fixed.iter().any(|kind| definition.supports(kind)) {
+        Ok(AuthKind::ApiKey)
+    } else {
+        let name = &definition.name;
+        let message = format!("{name} is logged in to with OAuth, which this version cannot do");
+        Err(Error::new(Kind::Failed, message)
+            .with_hint(format!("See which ways it has: vault inspect {name}")))
+    }
+}
+
+fn value_of(
+    args: &LoginArgs,
+    definition: &Definition,
+    mut fields: BTreeMap<crate::name::FieldName, crate::secret::Secret>,
+    now: Timestamp,
+) -> Result<Value> {
+    let local = definition.auth_type() == &provider::AuthKind::None;
+    let given_url = fields.remove("base_url").map(|url| url.reveal().to_owned());
+    let base_url = args
+        .source
+        .base_url
+        .clone()
+        .or(given_url)
+        .or_else(|| definition.base_url.clone().filter(|_| local));
+    let rotate_at = match args.about.rotate_after {
+        Some(span) => Some(span.after(now)?),
+        None if local => None,
+        None => {
+            let days = definition.rotate_after_days.unwrap_or(ROTATE_AFTER_DAYS);
+            crate::credential::days_after(now, days)
+        }
+    };
+    Ok(Value {
+        fields,
+        account: args.about.account.clone(),
+        scopes: Vec::new(),
+        base_url,
+        expires_at: args
+            .about
+            .expires
+            .map(|expiry| expiry.after(now))
+            .transpose()?,
+        rotate_at,
+        stored_at: now,
+    })
+}

@@ -1,0 +1,322 @@
+//! The fields of a credential, gathered from wherever a login says they are,
+//! and checked against the definition before anything is stored.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::context::Context;
+use super::environment::named_variable;
+use super::input;
+use crate::error::{Error, Kind, Result};
+use crate::json::UniqueMap;
+use crate::name::FieldName;
+use crate::provider::{Definition, Field};
+use crate::secret::Secret;
+
+/// Where a login says that its fields are.
+pub struct Given<'a> {
+    /// On standard input.
+    pub stdin: bool,
+    /// In an environment variable: the named one, or the provider's own where
+    /// the name is empty.
+    pub from_env: Option<&'a str>,
+    /// In a file.
+    pub from_file: Option<&'a Path>,
+    /// One by one: `name=-` or `name=text`.
+    pub fields: &'a [String],
+}
+
+type Fields = BTreeMap<FieldName, Secret>;
+
+/// Gathers and checks the fields.
+///
+/// # Errors
+/// One is missing, unknown, or not of its shape; or nobody gave anything.
+pub fn collect(definition: &Definition, given: &Given<'_>, context: &Context) -> Result<Fields> {
+    let mut fields = from_flags(definition, given, context)?;
+    let missing = missing_in(definition, &fields);
+    if !missing.is_empty() || given.names_a_source() {
+        let more = if let Some(variable) = given.from_env {
+            from_environment(definition, variable, &missing)?
+        } else if let Some(path) = given.from_file {
+            from_text(definition, input::read_file(path, "the credential")?)?
+        } else if given.stdin {
+            from_stdin(definition, context)?
+        } else if takes_standard_input(given) {
+            from_stdin(definition, context)?
+        } else {
+            from_person(definition, &missing, context)?
+        };
+        fields.extend(more);
+    }
+    for field in &definition.fields {
+        if let Some(default) = &field.default
+            && !fields.contains_key(&field.name)
+        {
+            fields.insert(field.name.clone(), Secret::from(default.clone()));
+        }
+    }
+    check(definition, &fields, context)?;
+    Ok(fields)
+}
+
+impl Given<'_> {
+    fn names_a_source(&self) -> bool {
+        self.stdin || self.from_env.is_some() || self.from_file.is_some()
+    }
+}
+
+/// Standard input is read unless a field took it already.
+fn takes_standard_input(given: &Given<'_>) -> bool {
+    input::stdin_is_piped() && !given.fields.iter().any(|field| field.ends_with("=-"))
+}
+
+fn missing_in<'a>(definition: &'a Definition, fields: &Fields) -> Vec<&'a Field> {
+    definition
+        .fields
+        .iter()
+        .filter(|field| field.is_required && !fields.contains_key(&field.name))
+        .collect()
+}
+
+fn from_flags(definition: &Definition, given: &Given<'_>, context: &Context) -> Result<Fields> {
+    let mut fields = Fields::new();
+    for flag in given.fields {
+        let Some((name, value)) = flag.split_once('=') else {
+            return Err(Error::new(Kind::Usage, "--field is NAME=- or NAME=TEXT")
+                .with_hint(known_fields(definition)));
+        };
+        let field = definition
+            .field(name)
+            .ok_or_else(|| unknown_field(definition, name))?;
+        let value = if value == "-" {
+            input::read_stdin(&format!("the {}", field.label), context)?
+        } else if field.is_secret {
+            return Err(Error::new(
+                Kind::Usage,
+                format!("{name} is secret, and no secret is taken from the command line"),
+            )
+            .with_hint(format!("Pipe it in with: --field {name}=-")));
+        } else {
+            Secret::from(value.to_owned())
+        };
+        fields.insert(field.name.clone(), trimmed(field, value));
+    }
+    Ok(fields)
+}
+
+fn from_environment(definition: &Definition, variable: &str, missing: &[&Field]) -> Result<Fields> {
+    let unset = |names: &str| {
+        Error::new(Kind::InvalidInput, format!("{names} is not set or empty"))
+            .with_hint("Set it for this command alone, or pipe the key in with --stdin.")
+    };
+    if !variable.is_empty() {
+        let value = named_variable(variable).ok_or_else(|| unset(variable))?;
+        return from_text(definition, value);
+    }
+    let mut fields = Fields::new();
+    for field in &definition.fields {
+        let found = field
+            .env
+            .iter()
+            .find_map(|name| named_variable(name.as_str()));
+        match found {
+            Some(value) => {
+                fields.insert(field.name.clone(), trimmed(field, value));
+            }
+            None if missing.iter().any(|missing| missing.name == field.name) => {
+                let names: Vec<_> = field.env.iter().map(ToString::to_string).collect();
+                return Err(if names.is_empty() {
+                    Error::new(
+                        Kind::Usage,
+                        format!("The {} has no variable of its own", field.label),
+                    )
+                    .with_hint("Name one: --from-env VAR")
+                } else {
+                    unset(&names.join(" or "))
+                });
+            }
+            None => {}
+        }
+    }
+    Ok(fields)
+}
+
+fn from_stdin(definition: &Definition, context: &Context) -> Result<Fields> {
+    if definition.fields.iter().all(|field| !field.is_required) && !input::stdin_has_data() {
+        return Ok(Fields::new());
+    }
+    let text = input::read_stdin(&what_is_asked(definition), context)?;
+    if text.reveal().trim().is_empty() {
+        return Err(nothing_given("Nothing came on standard input", definition));
+    }
+    from_text(definition, text)
+}
+
+/// One text is a JSON object of fields, if all its keys are fields; else it is
+/// the one field that a login has to give.
+fn from_text(definition: &Definition, text: Secret) -> Result<Fields> {
+    if let Some(fields) = from_object(definition, &text) {
+        return Ok(fields);
+    }
+    let mut required = definition.fields.iter().filter(|field| field.is_required);
+    let field = required.next().or_else(|| definition.fields.first());
+    let (Some(field), None) = (field, required.next()) else {
+        let name = &definition.name;
+        return Err(
+            Error::new(Kind::InvalidInput, format!("{name} takes several fields")).with_hint(
+                format!(
+                    "Pipe one JSON object in, such as {}, or give them one by one with --field",
+                    example_object(definition)
+                ),
+            ),
+        );
+    };
+    let value = trimmed(field, text);
+    Ok(Fields::from([(field.name.clone(), value)]))
+}
+
+fn from_object(definition: &Definition, text: &Secret) -> Option<Fields> {
+    let text = text.reveal().trim();
+    if !text.starts_with('{') {
+        return None;
+    }
+    let object: UniqueMap<'_, Secret> = serde_json::from_str(text).ok()?;
+    let mut fields = Fields::new();
+    for (name, value) in object.0 {
+        let field = definition.field(&name)?;
+        fields.insert(field.name.clone(), trimmed(field, value));
+    }
+    (!fields.is_empty()).then_some(fields)
+}
+
+fn from_person(definition: &Definition, missing: &[&Field], context: &Context) -> Result<Fields> {
+    let mut fields = Fields::new();
+    if missing.is_empty() {
+        return Ok(fields);
+    }
+    if !context.terminal.is_there() {
+        return Err(nothing_given(
+            "No credential was given, and there is no terminal to ask at",
+            definition,
+        ));
+    }
+    if let Some(url) = &definition.key_url {
+        context.output.note(&format!("Get it at {url}"));
+    }
+    for field in missing {
+        if let Some((variable, value)) = found_in_environment(field)
+            && field.check(&value).is_ok()
+        {
+            let question = format!("Use the {} that is in {variable}?", field.label);
+            if context.terminal.ask_yes(&question)? {
+                fields.insert(field.name.clone(), value);
+                continue;
+            }
+        }
+        let prompt = format!("{} {}: ", definition.display_name, field.label);
+        let prompt = crate::text::printable(&prompt).into_owned();
+        let typed = if field.is_secret {
+            context.terminal.ask_masked(&prompt)?
+        } else {
+            context.terminal.ask_plain(&prompt)?
+        };
+        let Some(typed) = typed else {
+            return Err(nothing_given("No credential was given", definition));
+        };
+        fields.insert(field.name.clone(), trimmed(field, typed));
+    }
+    Ok(fields)
+}
+
+fn found_in_environment(field: &Field) -> Option<(&crate::name::VariableName, Secret)> {
+    field.env.iter().find_map(|name| {
+        let value = named_variable(name.as_str())?;
+        Some((name, trimmed(field, value)))
+    })
+}
+
+/// White space around a pasted key is never part of it; inside it, the check
+/// refuses it. A text of several lines keeps its form.
+fn trimmed(field: &Field, value: Secret) -> Secret {
+    let text = value.reveal();
+    let kept = if field.is_multiline {
+        text.trim_end()
+    } else {
+        text.trim()
+    };
+    if kept.len() == text.len() {
+        return value;
+    }
+    Secret::from(kept.to_owned())
+}
+
+fn check(definition: &Definition, fields: &Fields, context: &Context) -> Result<()> {
+    if let Some(missing) = missing_in(definition, fields).first() {
+        return Err(Error::new(
+            Kind::InvalidInput,
+            format!("The {} of {} is missing", missing.label, definition.name),
+        )
+        .with_hint(known_fields(definition)));
+    }
+    for (name, value) in fields {
+        let Some(field) = definition.field(name.as_str()) else {
+            return Err(unknown_field(definition, name.as_str()));
+        };
+        field.check(value)?;
+        if let Some(doubt) = field.doubt(value) {
+            context.output.note(&doubt);
+        }
+    }
+    Ok(())
+}
+
+fn what_is_asked(definition: &Definition) -> String {
+    match &definition.fields[..] {
+        [field] => format!("the {}", field.label),
+        _ => "the credential".to_owned(),
+    }
+}
+
+fn nothing_given(message: &str, definition: &Definition) -> Error {
+    let name = &definition.name;
+    let set = definition.fields.iter().find_map(|field| {
+        field
+            .env
+            .iter()
+            .find(|name| named_variable(name.as_str()).is_some())
+    });
+    let hint = match set {
+        Some(variable) => format!("{variable} is set; to take it: vault login {name} --from-env"),
+        None => format!("Pipe it in: printf '%s' \"$KEY\" | vault login {name}"),
+    };
+    Error::new(Kind::InvalidInput, message).with_hint(hint)
+}
+
+fn unknown_field(definition: &Definition, name: &str) -> Error {
+    let message = format!(
+        "{} has no field {}",
+        definition.name,
+        crate::text::printable(name)
+    );
+    Error::new(Kind::NotFound, message).with_hint(known_fields(definition))
+}
+
+fn known_fields(definition: &Definition) -> String {
+    let names: Vec<_> = definition
+        .fields
+        .iter()
+        .map(|field| field.name.as_str())
+        .collect();
+    format!("Its fields are: {}", names.join(", "))
+}
+
+fn example_object(definition: &Definition) -> String {
+    let members: Vec<_> = definition
+        .fields
+        .iter()
+        .filter(|field| field.is_required)
+        .map(|field| format!("\"{}\":\"…\"", field.name))
+        .collect();
+    format!("{{{}}}", members.join(","))
+}
