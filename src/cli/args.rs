@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
-use super::command::{backups, doctor, get, history, init, list, login, rekey, unlock};
+use super::command::{
+    backups, connection, doctor, export, get, history, init, list, login, logout, provider, rekey,
+    run, secret, unlock,
+};
 use super::environment::Environment;
 use super::output::{ColorChoice, Output};
 
@@ -50,13 +53,14 @@ pub struct Global {
     /// Say more about what is done
     #[arg(long, short, global = true)]
     pub verbose: bool,
-    /// Colour
+    /// Colour: auto, always or never
     #[arg(
         long,
         global = true,
         value_name = "WHEN",
         default_value = "auto",
-        hide_default_value = true
+        hide_default_value = true,
+        hide_possible_values = true
     )]
     pub color: ColorChoice,
     /// The vault file
@@ -100,6 +104,28 @@ pub enum Command {
     Get(get::GetArgs),
     /// List providers, their connections, and plain secrets
     List(list::ListArgs),
+    /// Print credentials as environment variables
+    Export(export::ExportArgs),
+    /// Run a program with credentials
+    Run(run::RunArgs),
+    /// Remove a credential
+    Logout(logout::LogoutArgs),
+    /// Store a plain secret, such as DATABASE_URL
+    Set(secret::SetArgs),
+    /// Remove a plain secret
+    Unset(secret::UnsetArgs),
+    /// Choose the connection that is used when none is named
+    Default(connection::DefaultArgs),
+    /// Give a connection another name
+    Rename(connection::RenameArgs),
+    /// Remove everything of a provider, and tell it so where it can be told
+    Revoke(logout::RevokeArgs),
+    /// Revoke, and remove the provider's definition too
+    Remove(logout::RevokeArgs),
+    /// Look at providers, or add one of your own
+    Provider(provider::ProviderArgs),
+    /// Print the definition of a provider as JSON, fit to be edited
+    Inspect(provider::InspectArgs),
     /// Make the vault
     Init(init::InitArgs),
     /// Keep the vault open for a while, so that its passphrase is typed once

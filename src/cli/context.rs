@@ -178,6 +178,13 @@ impl Context {
         Ok(Rank::new(identity.into_iter().collect(), passphrases)?)
     }
 
+    /// The descriptors that a passphrase was given at.
+    pub fn passphrase_descriptors(&self) -> Vec<u32> {
+        let named = self.environment.passphrase_fd.as_ref();
+        let named = named.and_then(|text| text.to_str()?.parse().ok());
+        self.global.passphrase_fd.into_iter().chain(named).collect()
+    }
+
     /// What systemd handed to the unit, as far as it is there.
     fn credentials(&self) -> Result<Rank> {
         let Some(folder) = &self.environment.credentials else {

@@ -61,6 +61,15 @@ pub struct Slotted {
     pub roster: Roster,
 }
 
+/// What became of the earlier files.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Purged {
+    /// How many are gone.
+    pub removed: usize,
+    /// How many this key does not open.
+    pub unreadable: usize,
+}
+
 /// Whether a change is a person's, and worth a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
@@ -383,6 +392,31 @@ impl Store {
     /// One cannot be removed.
     pub fn purge_backups(&self) -> Result<usize, VaultError> {
         Ok(backup::purge(&self.backups, &self.path)?)
+    }
+
+    /// Removes the earlier files whose content `holds` what is to go.
+    ///
+    /// # Errors
+    /// One cannot be removed.
+    pub fn purge_backups_where(
+        &self,
+        key: &VaultKey,
+        holds: impl Fn(&Document) -> bool,
+    ) -> Result<Purged, VaultError> {
+        let mut purged = Purged::default();
+        for backup in self.backups()? {
+            let sealed = self.read_from(&backup.path).ok().flatten();
+            let opened = sealed.and_then(|sealed| self.open_unpinned(&sealed, key.clone()).ok());
+            match opened {
+                Some(opened) if holds(&opened.document) => {
+                    fs::remove_file(&backup.path).at("remove", &backup.path)?;
+                    purged.removed += 1;
+                }
+                Some(_) => {}
+                None => purged.unreadable += 1,
+            }
+        }
+        Ok(purged)
     }
 
     /// Who holds the vault's lock now, if anybody.
