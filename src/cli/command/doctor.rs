@@ -13,6 +13,7 @@ use crate::cli::places::Places;
 use crate::cli::terminal::Terminal;
 use crate::error::{Error, Kind, Result};
 use crate::process;
+use crate::text;
 use crate::vault::{Opened, Store};
 
 /// Check that everything is as it should be
@@ -124,10 +125,10 @@ fn report(findings: &Findings, context: &Context) -> Result<()> {
         let mut text = String::new();
         for check in &findings.0 {
             let mark = painted(check.mark, context.output.color_out);
-            let message = crate::text::printable_lines(&check.message);
+            let message = text::printable_lines(&check.message);
             text.push_str(&format!("{mark}  {}: {message}\n", check.name));
             if let Some(hint) = &check.hint {
-                text.push_str(&format!("      {}\n", crate::text::printable_lines(hint)));
+                text.push_str(&format!("      {}\n", text::printable_lines(hint)));
             }
         }
         output::print(&text)?;
@@ -220,7 +221,9 @@ fn check_content(findings: &mut Findings, store: &Store, opened: &Opened, contex
     findings.ok(
         "integrity",
         format!(
-            "{connections} connections and {secrets} plain secrets, generation {}, fingerprint {}",
+            "{} and {}, generation {}, fingerprint {}",
+            text::counted(connections, "connection"),
+            text::counted(secrets, "plain secret"),
             document.generation,
             opened.key.fingerprint()
         ),
