@@ -101,7 +101,7 @@ fn kill_at_random(kills: usize) -> Tally {
         stored = found;
     }
     environment.log_in("sweeper");
-    assert_eq!(temporary_files(&environment), [PathBuf::new(); 0]);
+    assert_eq!(temporary_files(&environment), Vec::<PathBuf>::new());
     assert!(fs::read_dir(environment.backups()).unwrap().count() <= 10);
     environment.vault(["doctor"]).ok();
     tally
@@ -145,7 +145,7 @@ fn a_kill_during_the_first_login_leaves_no_vault_or_a_whole_one() {
         // what the dead one left behind is gone after it.
         assert!(start_login(&environment, &key).wait().unwrap().success());
         assert_eq!(environment.stored("torture"), key);
-        assert_eq!(temporary_files(&environment), [PathBuf::new(); 0]);
+        assert_eq!(temporary_files(&environment), Vec::<PathBuf>::new());
     }
     println!("{made} of 40 were made before the kill");
 }
@@ -194,7 +194,7 @@ fn sixteen_writers_at_once_lose_no_change() {
     for name in ["w0-0", "w7-11", "w15-19"] {
         assert_eq!(environment.stored(name), fake_key(name));
     }
-    assert_eq!(temporary_files(&environment), [PathBuf::new(); 0]);
+    assert_eq!(temporary_files(&environment), Vec::<PathBuf>::new());
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn a_limit_on_file_sizes_is_an_error_like_any_other() {
         .says(contains("vault.age").and(contains("too large")));
     assert_eq!(fs::read(environment.vault_file()).unwrap(), before);
     assert_eq!(environment.stored("limited"), fake_key("limited"));
-    assert_eq!(temporary_files(&environment), [PathBuf::new(); 0]);
+    assert_eq!(temporary_files(&environment), Vec::<PathBuf>::new());
 }
 
 #[test]

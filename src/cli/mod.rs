@@ -7,6 +7,7 @@ mod context;
 mod duration;
 mod environment;
 mod fields;
+mod global;
 mod input;
 mod output;
 mod places;

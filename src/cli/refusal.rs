@@ -131,7 +131,7 @@ fn argument_list(names: &str) -> String {
 /// The command that was meant, as far as the words are known commands.
 fn command_in(arguments: &[OsString]) -> String {
     use clap::CommandFactory;
-    let mut known = super::Cli::command();
+    let mut known = super::args::Cli::command();
     let mut path = "vault".to_owned();
     for argument in arguments.iter().skip(1) {
         let Some(found) = argument
