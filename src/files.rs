@@ -56,6 +56,9 @@ impl From<FileError> for Error {
             io::ErrorKind::FileTooLarge if error.action == "write" => {
                 Some("Nothing was changed. Look at the limit on file sizes: ulimit -f".to_owned())
             }
+            io::ErrorKind::FileTooLarge => {
+                Some(format!("Look at it: ls -l '{}'", error.path.display()))
+            }
             _ => None,
         };
         let plain = Self::new(Kind::Failed, error.to_string());

@@ -236,6 +236,12 @@ impl TestEnvironment {
             .to_owned()
     }
 
+    /// The vault's own key, where the identity on disk opens it.
+    pub fn vault_key(&self) -> vault::seal::VaultKey {
+        let text = fs::read_to_string(&self.identity).unwrap();
+        hunt::vault_key(&text, &self.vault_file()).unwrap()
+    }
+
     /// Every file under a folder of this environment, in order.
     pub fn files_under(&self, folder: &Path) -> Vec<PathBuf> {
         hunt::files_under(folder)
