@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::args::Global;
 use super::environment::Environment;
+use super::global::Global;
 use super::output::Output;
 use super::places::Places;
 use super::terminal::Terminal;

@@ -7,6 +7,7 @@ mod context;
 mod duration;
 mod environment;
 mod fields;
+mod global;
 mod input;
 mod output;
 mod places;
@@ -18,6 +19,7 @@ mod variables;
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
+use std::sync::Arc;
 
 use clap::Parser;
 
@@ -33,6 +35,9 @@ pub fn main() -> u8 {
     if environment.age_debug {
         return without_age_debug();
     }
+    // A write beyond a limit on file sizes is then an error and not the end;
+    // a handler, unlike ignoring, is not passed on to children.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     let inherited = process::harden();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let cli = match Cli::try_parse_from(&arguments) {

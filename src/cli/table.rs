@@ -93,7 +93,12 @@ fn shortened(cell: &str, width: usize) -> String {
 
 /// The width of the terminal that standard output is, if it is one.
 pub fn terminal_width() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?;
+    width_of(rustix::stdio::stdout())
+}
+
+/// The width of the terminal at this descriptor, if it is one.
+pub fn width_of(descriptor: rustix::fd::BorrowedFd<'_>) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(descriptor).ok()?;
     Some(usize::from(size.ws_col)).filter(|width| *width >= 20)
 }
 

@@ -44,7 +44,7 @@ impl Canary {
                 STANDARD_NO_PAD.encode(&padded),
                 URL_SAFE_NO_PAD.encode(&padded),
             ] {
-                forms.push(("in base64", encoded[own.clone()].as_bytes().to_owned()));
+                forms.push(("in base64", encoded.as_bytes()[own.clone()].to_owned()));
             }
         }
         Self {

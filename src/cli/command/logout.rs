@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::name::{ConnectionId, ConnectionName, ConnectionRef, ProviderName};
 use crate::provider::{self, Catalog};
 use crate::seal::VaultKey;
+use crate::text::counted;
 use crate::vault::{Change, Document, Store};
 
 /// Remove a credential
@@ -223,16 +224,16 @@ pub fn purge_backups(
 ) -> Result<()> {
     let purged = store.purge_backups_where(key, holds)?;
     if purged.removed > 0 {
-        context.output.note(&format!(
-            "Removed {} earlier vault files that held it.",
-            purged.removed
-        ));
+        let files = counted(purged.removed, "earlier vault file");
+        context
+            .output
+            .note(&format!("Removed {files} that held it."));
     }
     if purged.unreadable > 0 {
         context.output.warn(&format!(
-            "{} earlier vault files open with older keys only, and may hold it. Remove them: vault \
-             rekey --purge-backups",
-            purged.unreadable
+            "This key does not open {}, which may hold it too. Remove them all: vault rekey \
+             --purge-backups",
+            counted(purged.unreadable, "earlier vault file")
         ));
     }
     Ok(())
