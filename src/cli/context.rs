@@ -100,8 +100,11 @@ impl Context {
     /// # Errors
     /// Two passphrase sources of one rank, or a descriptor that is no number.
     pub fn sources(&self) -> Result<Sources> {
+        self.sources_of(&self.store()?)
+    }
+
+    fn sources_of(&self, store: &Store) -> Result<Sources> {
         let places = self.places()?;
-        let store = self.store()?;
         Ok(Sources {
             ranks: vec![self.flags()?, self.variables()?, self.credentials()?],
             session: Some(places.session_socket(store.path())),
@@ -238,12 +241,12 @@ impl Context {
     /// It is locked, or cannot be trusted.
     pub fn open_if_there(&self) -> Result<Option<(Store, Opened)>> {
         let store = self.store()?;
-        let Some(sealed) = store.read()? else {
+        let Some(read) = store.read_pinned()? else {
             return Ok(None);
         };
-        self.report_loose(&sealed, &store);
-        let unlocked = self.unlock(&sealed, &store)?;
-        let opened = store.open(unlocked.key)?;
+        self.report_loose(&read.sealed, &store);
+        let unlocked = self.unlock(&read.sealed, &store)?;
+        let opened = store.open_pinned(&read, unlocked.key)?;
         Ok(Some((store, opened)))
     }
 
@@ -271,7 +274,7 @@ impl Context {
             max_work_factor: self.max_work_factor(),
             prompts: self.prompts(),
         };
-        self.sources()?.open(&door, ask)
+        self.sources_of(store)?.open(&door, ask)
     }
 
     /// Opens the vault and changes it.
