@@ -13,6 +13,7 @@ const PLACES: &[(&str, usize)] = &[
     ("cli/command/get.rs", 4),
     ("cli/command/init.rs", 1),
     ("cli/command/login.rs", 1),
+    ("cli/command/run.rs", 1),
     ("cli/fields.rs", 3),
     ("credential/mod.rs", 2),
     ("export/mod.rs", 1),

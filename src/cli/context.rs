@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::args::Global;
 use super::environment::Environment;
+use super::global::Global;
 use super::output::Output;
 use super::places::Places;
 use super::terminal::Terminal;
@@ -100,8 +100,11 @@ impl Context {
     /// # Errors
     /// Two passphrase sources of one rank, or a descriptor that is no number.
     pub fn sources(&self) -> Result<Sources> {
+        self.sources_of(&self.store()?)
+    }
+
+    fn sources_of(&self, store: &Store) -> Result<Sources> {
         let places = self.places()?;
-        let store = self.store()?;
         Ok(Sources {
             ranks: vec![self.flags()?, self.variables()?, self.credentials()?],
             session: Some(places.session_socket(store.path())),
@@ -178,6 +181,13 @@ impl Context {
         Ok(Rank::new(identity.into_iter().collect(), passphrases)?)
     }
 
+    /// The descriptors that a passphrase was given at.
+    pub fn passphrase_descriptors(&self) -> Vec<u32> {
+        let named = self.environment.passphrase_fd.as_ref();
+        let named = named.and_then(|text| text.to_str()?.parse().ok());
+        self.global.passphrase_fd.into_iter().chain(named).collect()
+    }
+
     /// What systemd handed to the unit, as far as it is there.
     fn credentials(&self) -> Result<Rank> {
         let Some(folder) = &self.environment.credentials else {
@@ -231,12 +241,12 @@ impl Context {
     /// It is locked, or cannot be trusted.
     pub fn open_if_there(&self) -> Result<Option<(Store, Opened)>> {
         let store = self.store()?;
-        let Some(sealed) = store.read()? else {
+        let Some(read) = store.read_pinned()? else {
             return Ok(None);
         };
-        self.report_loose(&sealed, &store);
-        let unlocked = self.unlock(&sealed, &store)?;
-        let opened = store.open(unlocked.key)?;
+        self.report_loose(&read.sealed, &store);
+        let unlocked = self.unlock(&read.sealed, &store)?;
+        let opened = store.open_pinned(&read, unlocked.key)?;
         Ok(Some((store, opened)))
     }
 
@@ -264,7 +274,7 @@ impl Context {
             max_work_factor: self.max_work_factor(),
             prompts: self.prompts(),
         };
-        self.sources()?.open(&door, ask)
+        self.sources_of(store)?.open(&door, ask)
     }
 
     /// Opens the vault and changes it.

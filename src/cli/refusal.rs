@@ -24,6 +24,9 @@ const SECRET_FLAGS: [&str; 10] = [
     "--passphrase",
 ];
 
+const NO_SECRETS_HERE: &str = "No secret is taken from the command line, where others can see it. \
+     Pipe it in: printf '%s' \"$KEY\" | vault login openai --stdin";
+
 /// Prints help where it was asked for, an error otherwise; tells the exit code.
 pub fn report(error: &clap::Error, arguments: &[OsString], environment: &Environment) -> u8 {
     let json = arguments.iter().any(|argument| argument == "--json");
@@ -68,14 +71,16 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
         ErrorKind::UnknownArgument => {
             let flag = argument.filter(|name| name.starts_with('-'));
             let Some(flag) = flag else {
-                return usage("There is a word too many".to_owned()).with_hint(help);
+                let refused = usage("There is a word too many".to_owned());
+                return if help.contains("login") || help.contains(" set ") {
+                    refused.with_hint(NO_SECRETS_HERE)
+                } else {
+                    refused.with_hint(help)
+                };
             };
             let refused = usage(format!("There is no option {flag} here"));
             if SECRET_FLAGS.contains(&&*flag.to_lowercase()) {
-                return refused.with_hint(
-                    "No secret is taken from the command line, where others can see it. Pipe it \
-                     in: printf '%s' \"$KEY\" | vault login openai --stdin",
-                );
+                return refused.with_hint(NO_SECRETS_HERE);
             }
             match context(ContextKind::SuggestedArg) {
                 Some(suggested) => refused.with_hint(format!("Did you mean {suggested}? {help}")),
@@ -107,6 +112,9 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
                 Some(reason) => format!("{name}: {reason}"),
                 None => format!("{name} does not take this value"),
             });
+            if let Some(suggested) = context(ContextKind::SuggestedValue) {
+                return refused.with_hint(format!("Did you mean {suggested}?"));
+            }
             match context(ContextKind::ValidValue).filter(|values| !values.is_empty()) {
                 Some(values) => refused.with_hint(format!("It takes one of: {values}")),
                 None => refused.with_hint(help),
@@ -117,13 +125,13 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
 }
 
 fn argument_list(names: &str) -> String {
-    names.trim_matches(['<', '>']).to_owned()
+    names.replace(['<', '>'], "")
 }
 
 /// The command that was meant, as far as the words are known commands.
 fn command_in(arguments: &[OsString]) -> String {
     use clap::CommandFactory;
-    let mut known = super::Cli::command();
+    let mut known = super::args::Cli::command();
     let mut path = "vault".to_owned();
     for argument in arguments.iter().skip(1) {
         let Some(found) = argument

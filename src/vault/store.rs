@@ -39,12 +39,20 @@ pub struct Sealed {
     loose_mode: Option<u32>,
 }
 
+/// A vault as it was read, and what had been seen of it before.
+pub struct Pinned {
+    /// The vault.
+    pub sealed: Sealed,
+    seen: Option<Pin>,
+}
+
 /// A vault that is open.
 pub struct Opened {
     /// What it holds.
     pub document: Document,
     /// What opened it, and seals it again.
     pub key: VaultKey,
+    fingerprint: Fingerprint,
     parts: Parts,
     payload: String,
 }
@@ -59,6 +67,15 @@ pub struct Slotted {
     pub recipients: Option<String>,
     /// Who they are.
     pub roster: Roster,
+}
+
+/// What became of the earlier files.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Purged {
+    /// How many are gone.
+    pub removed: usize,
+    /// How many this key does not open.
+    pub unreadable: usize,
 }
 
 /// Whether a change is a person's, and worth a backup.
@@ -106,28 +123,35 @@ impl Store {
         self.read_from(&self.path)
     }
 
+    /// Reads what was last seen here, then the file; `None` where there is
+    /// none. In this order, a change in between makes the vault newer than
+    /// the pin, never older.
+    ///
+    /// # Errors
+    /// One of them cannot be read, or is none.
+    pub fn read_pinned(&self) -> Result<Option<Pinned>, VaultError> {
+        let seen = self.pin.read()?;
+        Ok(self.read()?.map(|sealed| Pinned { sealed, seen }))
+    }
+
+    /// Reads the vault and opens it.
+    ///
+    /// # Errors
+    /// It is gone, damaged, or not the vault that it should be.
+    pub fn open(&self, key: VaultKey) -> Result<Opened, VaultError> {
+        let read = self.read_pinned()?;
+        let read = read.ok_or_else(|| damaged(&self.path, "it is gone"))?;
+        self.open_pinned(&read, key)
+    }
+
     /// Opens what was read, and remembers having seen it.
     ///
     /// # Errors
     /// It is damaged, or not the vault that it should be.
-    pub fn open(&self, key: VaultKey) -> Result<Opened, VaultError> {
-        // The pin is read before the vault: a change in between makes the
-        // vault newer than the pin, never older.
-        let seen = self.pin.read()?;
-        let sealed = self
-            .read()?
-            .ok_or_else(|| damaged(&self.path, "it is gone"))?;
-        self.open_pinned(&sealed, key, seen.as_ref())
-    }
-
-    fn open_pinned(
-        &self,
-        sealed: &Sealed,
-        key: VaultKey,
-        seen: Option<&Pin>,
-    ) -> Result<Opened, VaultError> {
-        let opened = self.open_unpinned(sealed, key)?;
+    pub fn open_pinned(&self, read: &Pinned, key: VaultKey) -> Result<Opened, VaultError> {
+        let opened = self.open_unpinned(&read.sealed, key)?;
         let found = opened.pin();
+        let seen = read.seen.as_ref();
         if let Some(seen) = seen {
             self.compare(&found, seen)?;
         }
@@ -172,6 +196,7 @@ impl Store {
         Ok(Opened {
             document,
             key,
+            fingerprint: found,
             parts,
             payload: digest(payload.as_bytes()),
         })
@@ -385,6 +410,31 @@ impl Store {
         Ok(backup::purge(&self.backups, &self.path)?)
     }
 
+    /// Removes the earlier files whose content `holds` what is to go.
+    ///
+    /// # Errors
+    /// One cannot be removed.
+    pub fn purge_backups_where(
+        &self,
+        key: &VaultKey,
+        holds: impl Fn(&Document) -> bool,
+    ) -> Result<Purged, VaultError> {
+        let mut purged = Purged::default();
+        for backup in self.backups()? {
+            let sealed = self.read_from(&backup.path).ok().flatten();
+            let opened = sealed.and_then(|sealed| self.open_unpinned(&sealed, key.clone()).ok());
+            match opened {
+                Some(opened) if holds(&opened.document) => {
+                    fs::remove_file(&backup.path).at("remove", &backup.path)?;
+                    purged.removed += 1;
+                }
+                Some(_) => {}
+                None => purged.unreadable += 1,
+            }
+        }
+        Ok(purged)
+    }
+
     /// Who holds the vault's lock now, if anybody.
     ///
     /// # Errors
@@ -409,7 +459,7 @@ impl Store {
     }
 
     fn read_from(&self, path: &Path) -> Result<Option<Sealed>, VaultError> {
-        let Some(file) = files::read_private(path, LARGEST).map_err(|error| {
+        let Some(mut file) = files::read_private(path, LARGEST).map_err(|error| {
             if error.io_kind() == io::ErrorKind::FileTooLarge {
                 damaged(path, format!("it is larger than {LARGEST} bytes"))
             } else {
@@ -420,8 +470,9 @@ impl Store {
             return Ok(None);
         };
         let loose_mode = file.loose_mode();
-        let text =
-            String::from_utf8(file.bytes.to_vec()).map_err(|_| damaged(path, "it is not text"))?;
+        // Taken out of the buffer that would be wiped: it is all sealed.
+        let text = String::from_utf8(std::mem::take(&mut *file.bytes))
+            .map_err(|_| damaged(path, "it is not text"))?;
         let layout = Layout::of(&text).map_err(|reason| damaged(path, reason))?;
         Ok(Some(Sealed {
             text,
@@ -432,19 +483,14 @@ impl Store {
 
     /// Reads and opens the vault once more, under the lock.
     fn reopen(&self, key: &VaultKey) -> Result<Opened, VaultError> {
-        let seen = self.pin.read()?;
-        let sealed = self
-            .read()?
-            .ok_or_else(|| damaged(&self.path, "it is gone"))?;
-        if matches!(
-            key.open(sealed.payload().as_bytes()),
-            Err(OpenError::NoMatch)
-        ) {
+        let read = self.read_pinned()?;
+        let read = read.ok_or_else(|| damaged(&self.path, "it is gone"))?;
+        if !read.sealed.fits(key) {
             return Err(VaultError::KeyChanged {
                 path: self.path.clone(),
             });
         }
-        self.open_pinned(&sealed, key.clone(), seen.as_ref())
+        self.open_pinned(&read, key.clone())
     }
 
     /// The commit: everything up to the rename can fail without a trace.
@@ -553,7 +599,7 @@ impl Sealed {
 
     /// Whether this key opens the payload: a session's may be out of date.
     pub fn fits(&self, key: &VaultKey) -> bool {
-        !matches!(key.open(self.payload().as_bytes()), Err(OpenError::NoMatch))
+        key.fits(self.payload().as_bytes())
     }
 
     fn payload(&self) -> &str {
@@ -565,7 +611,7 @@ impl Opened {
     /// What the pin is to remember of it.
     pub fn pin(&self) -> Pin {
         Pin {
-            fingerprint: self.key.fingerprint(),
+            fingerprint: self.fingerprint.clone(),
             generation: self.document.generation,
             payload: self.payload.clone(),
         }

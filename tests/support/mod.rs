@@ -5,7 +5,7 @@
 
 // Each test file uses its own part of this, and the exception for tests in
 // clippy.toml does not reach their helpers.
-#![allow(dead_code, clippy::unwrap_used, clippy::print_stdout)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 mod hunt;
 pub mod terminal;
@@ -13,6 +13,7 @@ pub mod terminal;
 use std::cell::{Cell, RefCell};
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -336,7 +337,7 @@ pub fn chmod(path: &Path, mode: u32) {
 }
 
 /// Whether a tool or a right that not every machine has may be missing:
-/// prints that the test is skipped, and fails where `VAULT_TEST_REQUIRE`
+/// says that the test is skipped, and fails where `VAULT_TEST_REQUIRE`
 /// (names, comma between) asks for it.
 pub fn skip(name: &str, reason: &str) {
     let required = std::env::var("VAULT_TEST_REQUIRE").unwrap_or_default();
@@ -344,7 +345,8 @@ pub fn skip(name: &str, reason: &str) {
         !required.split(',').any(|asked| asked.trim() == name),
         "{name} is required: {reason}"
     );
-    println!("skipped: {name}: {reason}");
+    // Past the test runner, which keeps what is printed to itself.
+    let _ = writeln!(std::io::stderr(), "skipped: {name}: {reason}");
 }
 
 /// One run of the program, being prepared.
@@ -434,7 +436,8 @@ impl<'a> Run<'a> {
         self.look_at_arguments();
         self.command.stdin(Stdio::piped());
         let mut child = self.command.spawn().unwrap();
-        std::io::Write::write_all(&mut child.stdin.take().unwrap(), &self.stdin).unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(&self.stdin).unwrap();
         child
     }
 
