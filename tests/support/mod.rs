@@ -152,6 +152,13 @@ impl TestEnvironment {
         text
     }
 
+    /// Registers an identity, which its usual file alone may hold.
+    pub fn secret_identity(&self, text: &str) {
+        let line = text.lines().find(|line| line.starts_with("AGE-")).unwrap();
+        let canary = Canary::new("the identity", line, Some(self.identity.clone()));
+        self.canaries.borrow_mut().push(canary);
+    }
+
     /// A fake API key that fits `openai`, registered.
     pub fn key(&self, name: &str) -> String {
         self.secret("an API key", fake_key(name))
@@ -271,6 +278,11 @@ impl TestEnvironment {
             }
         }
         caught
+    }
+
+    /// Sockets of sessions.
+    pub fn sockets(&self) -> Vec<PathBuf> {
+        hunt::sockets_under(self.root.path())
     }
 
     /// Gives the hunt up, for tests of the hunt itself.
