@@ -53,6 +53,9 @@ impl From<FileError> for Error {
                 "The file system is read-only: findmnt --target '{}'",
                 error.path.display()
             )),
+            io::ErrorKind::FileTooLarge if error.action == "write" => {
+                Some("Nothing was changed. Look at the limit on file sizes: ulimit -f".to_owned())
+            }
             _ => None,
         };
         let plain = Self::new(Kind::Failed, error.to_string());

@@ -121,6 +121,19 @@ fn lock_page(page: &mut [u8]) -> bool {
     }
 }
 
+/// Keeps a descriptor that we were given from the program that we become.
+#[allow(unsafe_code)] // A descriptor by its number has no owner that the compiler knows.
+pub fn close_on_exec(number: u32) {
+    let open = std::fs::symlink_metadata(format!("/dev/fd/{number}")).is_ok();
+    if let (true, Ok(number)) = (open, i32::try_from(number)) {
+        // SAFETY: it is open, and borrowed for the length of one call that
+        // neither reads nor closes it.
+        let descriptor = unsafe { rustix::fd::BorrowedFd::borrow_raw(number) };
+        // One that cannot be marked is of no use to the child either.
+        let _ = rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::CLOEXEC);
+    }
+}
+
 /// Closes every descriptor above standard error, so that a process that goes
 /// on in the background holds no file, lock or pipe of whoever started it.
 #[allow(unsafe_code)] // A descriptor by its number has no owner that the compiler knows.

@@ -1,13 +1,15 @@
-//! The arguments that every command shares, and the list of commands.
+//! The list of commands.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
-use super::command::{backups, doctor, get, history, init, list, login, rekey, unlock};
-use super::environment::Environment;
-use super::output::{ColorChoice, Output};
+use super::command::{
+    backups, connection, doctor, export, get, history, init, list, login, logout, provider, rekey,
+    run, secret, unlock,
+};
+use super::global::Global;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Yellow.on_default().bold())
@@ -37,57 +39,26 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// What every command takes.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Everywhere")]
-pub struct Global {
-    /// Print JSON; errors too, on standard error
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// Say nothing to people but errors; data is printed all the same
-    #[arg(long, short, global = true)]
-    pub quiet: bool,
-    /// Say more about what is done
-    #[arg(long, short, global = true)]
-    pub verbose: bool,
-    /// Colour
-    #[arg(
-        long,
-        global = true,
-        value_name = "WHEN",
-        default_value = "auto",
-        hide_default_value = true
-    )]
-    pub color: ColorChoice,
-    /// The vault file
-    #[arg(long, global = true, value_name = "PATH")]
-    pub file: Option<PathBuf>,
-    /// An age identity or SSH key that opens the vault; may be given several times
-    #[arg(long, global = true, value_name = "PATH")]
-    pub identity: Vec<PathBuf>,
-    /// Read the passphrase from a file
-    #[arg(long, global = true, value_name = "PATH")]
-    pub passphrase_file: Option<PathBuf>,
-    /// Read the passphrase from an open descriptor
-    #[arg(long, global = true, value_name = "N")]
-    pub passphrase_fd: Option<u32>,
-    /// Refuse any vault but the one with this fingerprint
-    #[arg(long, global = true, value_name = "F")]
-    pub vault_fingerprint: Option<String>,
-    /// The scrypt work (log2 N) that opening may cost
-    #[arg(long, global = true, value_name = "N", hide_short_help = true,
-        value_parser = clap::value_parser!(u8).range(1..=30))]
-    pub max_work_factor: Option<u8>,
-    /// Never ask anything
-    #[arg(long, global = true)]
-    pub no_input: bool,
-}
-
-impl Global {
-    /// How to print.
-    pub fn output(&self, environment: &Environment) -> Output {
-        let plain = environment.no_color || environment.dumb_terminal;
-        Output::new(self.json, self.quiet, self.color, plain)
+impl Cli {
+    /// Reads `vault get …` without building every other command first, which
+    /// would take longer than opening a vault. What does not parse here, a
+    /// plea for help included, is `None`, and judged by the whole parser.
+    pub fn quick(arguments: &[OsString]) -> Option<Self> {
+        #[derive(Debug, Parser)]
+        struct Get {
+            #[command(flatten)]
+            global: Global,
+            #[command(flatten)]
+            args: get::GetArgs,
+        }
+        let (command, rest) = arguments.get(1..)?.split_first()?;
+        if command != "get" {
+            return None;
+        }
+        let words = arguments.iter().take(1).chain(rest);
+        let Get { global, args } = Get::try_parse_from(words).ok()?;
+        let command = Command::Get(args);
+        Some(Self { global, command })
     }
 }
 
@@ -100,6 +71,28 @@ pub enum Command {
     Get(get::GetArgs),
     /// List providers, their connections, and plain secrets
     List(list::ListArgs),
+    /// Print credentials as environment variables
+    Export(export::ExportArgs),
+    /// Run a program with credentials
+    Run(run::RunArgs),
+    /// Remove a credential
+    Logout(logout::LogoutArgs),
+    /// Store a plain secret, such as DATABASE_URL
+    Set(secret::SetArgs),
+    /// Remove a plain secret
+    Unset(secret::UnsetArgs),
+    /// Choose the connection that is used when none is named
+    Default(connection::DefaultArgs),
+    /// Give a connection another name
+    Rename(connection::RenameArgs),
+    /// Remove everything of a provider, and tell it so where it can be told
+    Revoke(logout::RevokeArgs),
+    /// Revoke, and remove the provider's definition too
+    Remove(logout::RevokeArgs),
+    /// Look at providers, or add one of your own
+    Provider(provider::ProviderArgs),
+    /// Print the definition of a provider as JSON, fit to be edited
+    Inspect(provider::InspectArgs),
     /// Make the vault
     Init(init::InitArgs),
     /// Keep the vault open for a while, so that its passphrase is typed once
@@ -120,4 +113,44 @@ pub enum Command {
     Backups(backups::BackupsArgs),
     /// Check that everything is as it should be
     Doctor(doctor::DoctorArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_quickly_is_read_the_same_as_the_long_way() {
+        let read = |line: &str| {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            (Cli::quick(&words), Cli::try_parse_from(&words))
+        };
+        for line in [
+            "vault get openai",
+            "vault get openai/team --field api_key --show-secret",
+            "vault get -F api_key openai --json --file /v.age --identity a --identity b",
+            "vault get KEY --show-secret --quiet --no-input --color never -- ",
+            "vault get openai --connection team -v --max-work-factor 18 --passphrase-fd 3",
+        ] {
+            let (quick, whole) = read(line);
+            if let Ok(whole) = &whole {
+                let quick = quick.expect(line);
+                assert_eq!(format!("{quick:?}"), format!("{whole:?}"), "{line}");
+            } else {
+                assert!(quick.is_none(), "{line}");
+            }
+        }
+        for line in [
+            "vault",
+            "vault get",
+            "vault get --help",
+            "vault get openai --nonsense",
+            "vault --json get openai",
+            "vault list",
+            "vault get openai --version",
+            "vault get openai --max-work-factor 99",
+        ] {
+            assert!(read(line).0.is_none(), "{line}");
+        }
+    }
 }

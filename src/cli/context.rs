@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::args::Global;
 use super::environment::Environment;
+use super::global::Global;
 use super::output::Output;
 use super::places::Places;
 use super::terminal::Terminal;
@@ -179,6 +179,13 @@ impl Context {
             ));
         }
         Ok(Rank::new(identity.into_iter().collect(), passphrases)?)
+    }
+
+    /// The descriptors that a passphrase was given at.
+    pub fn passphrase_descriptors(&self) -> Vec<u32> {
+        let named = self.environment.passphrase_fd.as_ref();
+        let named = named.and_then(|text| text.to_str()?.parse().ok());
+        self.global.passphrase_fd.into_iter().chain(named).collect()
     }
 
     /// What systemd handed to the unit, as far as it is there.

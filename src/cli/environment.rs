@@ -35,6 +35,8 @@ pub struct Environment {
     pub credentials: Option<PathBuf>,
     /// `PATH`
     pub path: Option<OsString>,
+    /// `GITHUB_ENV`, in a step of a workflow.
+    pub github_env: Option<PathBuf>,
     /// `AGEDEBUG`, which would have plugins print keys.
     pub age_debug: bool,
 }
@@ -63,13 +65,15 @@ impl Environment {
             dumb_terminal: set("TERM").is_some_and(|value| value == "dumb"),
             credentials: path("CREDENTIALS_DIRECTORY"),
             path: set("PATH"),
+            github_env: path("GITHUB_ENV"),
             age_debug: set("AGEDEBUG").is_some(),
         }
     }
 }
 
-/// The variables that hold a way into the vault: no child of `run` sees them.
-pub const UNLOCK_VARIABLES: [&str; 9] = [
+/// The variables that lead to the vault or into it: no child of `run` sees
+/// them.
+pub const VAULT_VARIABLES: [&str; 11] = [
     "VAULT_IDENTITY",
     "VAULT_PASSPHRASE",
     "VAULT_PASSPHRASE_FILE",
@@ -79,6 +83,8 @@ pub const UNLOCK_VARIABLES: [&str; 9] = [
     "CREDENTIALS_DIRECTORY",
     "VAULT_HOME",
     "VAULT_FILE",
+    "VAULT_FINGERPRINT",
+    "VAULT_NO_INPUT",
 ];
 
 /// The value of a variable that a person named, for `--from-env`.

@@ -40,9 +40,7 @@ pub fn collect(definition: &Definition, given: &Given<'_>, context: &Context) ->
             from_environment(definition, variable, &missing)?
         } else if let Some(path) = given.from_file {
             from_text(definition, input::read_file(path, "the credential")?)?
-        } else if given.stdin {
-            from_stdin(definition, context)?
-        } else if takes_standard_input(given) {
+        } else if given.stdin || takes_standard_input(given) {
             from_stdin(definition, context)?
         } else {
             from_person(definition, &missing, context)?

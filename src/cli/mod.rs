@@ -7,6 +7,7 @@ mod context;
 mod duration;
 mod environment;
 mod fields;
+mod global;
 mod input;
 mod output;
 mod places;
@@ -14,9 +15,11 @@ mod refusal;
 mod select;
 mod table;
 mod terminal;
+mod variables;
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
+use std::sync::Arc;
 
 use clap::Parser;
 
@@ -32,9 +35,12 @@ pub fn main() -> u8 {
     if environment.age_debug {
         return without_age_debug();
     }
+    // A write beyond a limit on file sizes is then an error and not the end;
+    // a handler, unlike ignoring, is not passed on to children.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     let inherited = process::harden();
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let cli = match Cli::try_parse_from(&arguments) {
+    let cli = match Cli::quick(&arguments).map_or_else(|| Cli::try_parse_from(&arguments), Ok) {
         Ok(cli) => cli,
         Err(error) => return refusal::report(&error, &arguments, &environment),
     };
@@ -63,6 +69,17 @@ fn run(command: args::Command, context: &context::Context) -> Result<u8> {
         Command::Login(args) => command::login::run(&args, context),
         Command::Get(args) => return command::get::run(&args, context),
         Command::List(args) => return command::list::run(&args, context),
+        Command::Export(args) => command::export::run(&args, context),
+        Command::Run(args) => return Ok(command::run::run(&args, context)),
+        Command::Logout(args) => command::logout::run(&args, context),
+        Command::Set(args) => command::secret::set(&args, context),
+        Command::Unset(args) => command::secret::unset(&args, context),
+        Command::Default(args) => command::connection::default(&args, context),
+        Command::Rename(args) => command::connection::rename(&args, context),
+        Command::Revoke(args) => command::logout::revoke(&args, context),
+        Command::Remove(args) => command::logout::remove(&args, context),
+        Command::Provider(args) => command::provider::run(&args, context),
+        Command::Inspect(args) => command::provider::inspect(&args, context),
         Command::Init(args) => command::init::run(&args, context),
         Command::Unlock(args) => command::unlock::run(&args, context),
         Command::Lock => command::unlock::lock(context),

@@ -2,6 +2,7 @@
 //! on the command line are not repeated: one of them may be a key.
 
 use std::ffi::OsString;
+use std::io::Write;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -23,8 +24,13 @@ const SECRET_FLAGS: [&str; 10] = [
     "--passphrase",
 ];
 
+const NO_SECRETS_HERE: &str = "No secret is taken from the command line, where others can see it. \
+     Pipe it in: printf '%s' \"$KEY\" | vault login openai --stdin";
+
 /// Prints help where it was asked for, an error otherwise; tells the exit code.
 pub fn report(error: &clap::Error, arguments: &[OsString], environment: &Environment) -> u8 {
+    let json = arguments.iter().any(|argument| argument == "--json");
+    let plain = environment.no_color || environment.dumb_terminal;
     if matches!(
         error.kind(),
         ErrorKind::DisplayHelp
@@ -32,12 +38,20 @@ pub fn report(error: &clap::Error, arguments: &[OsString], environment: &Environ
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     ) {
         let asked = error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
-        // Help that nobody reads (a closed pipe) is no failure.
-        let _ = error.print();
-        return if asked { 0 } else { Kind::Usage.exit_code() };
+        let printed = error.print().and_then(|()| std::io::stdout().flush());
+        return match printed {
+            // Help that nobody reads is no failure; a full disk is one.
+            Err(reason) if reason.kind() != std::io::ErrorKind::BrokenPipe => {
+                let failed = Error::new(Kind::Failed, "Cannot write to standard output")
+                    .with_source(reason)
+                    .with_hint("Make room where the output goes, then run the command again.");
+                Output::new(json, false, ColorChoice::Auto, plain).error(&failed);
+                failed.kind().exit_code()
+            }
+            _ if asked => 0,
+            _ => Kind::Usage.exit_code(),
+        };
     }
-    let json = arguments.iter().any(|argument| argument == "--json");
-    let plain = environment.no_color || environment.dumb_terminal;
     let refused = explain(error, arguments);
     Output::new(json, false, ColorChoice::Auto, plain).error(&refused);
     refused.kind().exit_code()
@@ -57,14 +71,16 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
         ErrorKind::UnknownArgument => {
             let flag = argument.filter(|name| name.starts_with('-'));
             let Some(flag) = flag else {
-                return usage("There is a word too many".to_owned()).with_hint(help);
+                let refused = usage("There is a word too many".to_owned());
+                return if help.contains("login") || help.contains(" set ") {
+                    refused.with_hint(NO_SECRETS_HERE)
+                } else {
+                    refused.with_hint(help)
+                };
             };
             let refused = usage(format!("There is no option {flag} here"));
             if SECRET_FLAGS.contains(&&*flag.to_lowercase()) {
-                return refused.with_hint(
-                    "No secret is taken from the command line, where others can see it. Pipe it \
-                     in: printf '%s' \"$KEY\" | vault login openai --stdin",
-                );
+                return refused.with_hint(NO_SECRETS_HERE);
             }
             match context(ContextKind::SuggestedArg) {
                 Some(suggested) => refused.with_hint(format!("Did you mean {suggested}? {help}")),
@@ -96,6 +112,9 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
                 Some(reason) => format!("{name}: {reason}"),
                 None => format!("{name} does not take this value"),
             });
+            if let Some(suggested) = context(ContextKind::SuggestedValue) {
+                return refused.with_hint(format!("Did you mean {suggested}?"));
+            }
             match context(ContextKind::ValidValue).filter(|values| !values.is_empty()) {
                 Some(values) => refused.with_hint(format!("It takes one of: {values}")),
                 None => refused.with_hint(help),
@@ -106,13 +125,13 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
 }
 
 fn argument_list(names: &str) -> String {
-    names.trim_matches(['<', '>']).to_owned()
+    names.replace(['<', '>'], "")
 }
 
 /// The command that was meant, as far as the words are known commands.
 fn command_in(arguments: &[OsString]) -> String {
     use clap::CommandFactory;
-    let mut known = super::Cli::command();
+    let mut known = super::args::Cli::command();
     let mut path = "vault".to_owned();
     for argument in arguments.iter().skip(1) {
         let Some(found) = argument

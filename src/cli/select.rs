@@ -1,7 +1,7 @@
 //! Which connection is meant.
 
 use crate::error::{Error, Kind, Result};
-use crate::name::{ConnectionId, ConnectionName, ConnectionRef};
+use crate::name::{ConnectionId, ConnectionName, ConnectionRef, ProviderName};
 use crate::vault::Document;
 
 /// What was named: `--connection team` and `openai/team` mean the same.
@@ -56,24 +56,54 @@ pub fn existing(document: &Document, reference: &ConnectionRef) -> Result<Connec
                 .with_hint(format!("There is: {}", listed())))
         };
     }
+    match unnamed(document, provider) {
+        Unnamed::One(name) => Ok(id(name)),
+        Unnamed::LoggedOut => Err(not_found(format!(
+            "{provider} ({}) is not connected",
+            ConnectionName::default_name()
+        ))
+        .with_hint(format!(
+            "There is: {}. Name it, or choose it for good: vault default {provider}/{}",
+            listed(),
+            known[0]
+        ))),
+        Unnamed::Several => Err(not_found(format!(
+            "{provider} has several connections: {}",
+            listed()
+        ))
+        .with_hint(format!(
+            "Name one of them, or choose one for good: vault default {provider}/{}",
+            known[0]
+        ))),
+    }
+}
+
+/// What a provider without a connection's name means.
+pub enum Unnamed<'a> {
+    /// This one.
+    One(&'a ConnectionName),
+    /// The default, which was logged out of: nobody is to get another
+    /// account's key in its place without having said so.
+    LoggedOut,
+    /// It cannot be told which.
+    Several,
+}
+
+/// Which connection of a connected provider is meant where none is named: the
+/// chosen default; else the one called `default`; else the only one.
+pub fn unnamed<'a>(document: &'a Document, provider: &ProviderName) -> Unnamed<'a> {
+    let known = document.connections_of(provider);
     let called_default = known
         .iter()
         .find(|name| name.as_str() == "default")
         .copied();
-    let chosen = document
-        .default_of(provider)
-        .filter(|chosen| known.contains(chosen));
-    match (chosen.or(called_default), &known[..]) {
-        (Some(name), _) => Ok(id(name)),
-        (None, [only]) => Ok(id(only)),
-        (None, _) => Err(
-            not_found(format!("{provider} has several connections: {}", listed())).with_hint(
-                format!(
-                    "Name one of them, or choose one for good: vault default {provider}/{}",
-                    known[0]
-                ),
-            ),
-        ),
+    let chosen = document.default_of(provider);
+    let in_force = chosen.filter(|chosen| known.contains(chosen));
+    match (in_force.or(called_default), chosen, &known[..]) {
+        (Some(name), _, _) => Unnamed::One(name),
+        (None, Some(_gone), _) => Unnamed::LoggedOut,
+        (None, None, [only]) => Unnamed::One(only),
+        (None, None, _) => Unnamed::Several,
     }
 }
 

@@ -5,11 +5,12 @@ use crate::text;
 /// Rows under a heading; columns are as wide as what stands in them.
 pub struct Table {
     rows: Vec<Vec<String>>,
+    dispensable: &'static [&'static str],
 }
 
 const GAP: usize = 2;
 /// What a column is not made narrower than.
-const NARROWEST: usize = 6;
+const NARROWEST: usize = 7;
 
 impl Table {
     /// A table under these headings.
@@ -21,12 +22,24 @@ impl Table {
                     .map(|heading| (*heading).to_owned())
                     .collect(),
             ],
+            dispensable: &[],
         }
+    }
+
+    /// Columns that go, in this order, where the terminal is too narrow for
+    /// all of them.
+    #[must_use]
+    pub fn dispensable(mut self, headings: &'static [&'static str]) -> Self {
+        self.dispensable = headings;
+        self
     }
 
     /// A table without headings: names and values.
     pub fn plain() -> Self {
-        Self { rows: Vec::new() }
+        Self {
+            rows: Vec::new(),
+            dispensable: &[],
+        }
     }
 
     /// Adds a row. What came from outside cannot steer the terminal.
@@ -39,12 +52,34 @@ impl Table {
         );
     }
 
+    fn drop_columns(&self, rows: &mut [Vec<String>], width: usize) {
+        for heading in self.dispensable {
+            if least_width(rows) <= width {
+                return;
+            }
+            let position = rows
+                .first()
+                .and_then(|row| row.iter().position(|cell| cell == heading));
+            if let Some(position) = position {
+                for row in &mut *rows {
+                    if position < row.len() {
+                        row.remove(position);
+                    }
+                }
+            }
+        }
+    }
+
     /// The table as text, no wider than `width` where there is one.
     pub fn render(&self, width: Option<usize>) -> String {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let mut rows = self.rows.clone();
+        if let Some(width) = width {
+            self.drop_columns(&mut rows, width);
+        }
+        let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
         let mut widths: Vec<usize> = (0..columns)
             .map(|column| {
-                let cells = self.rows.iter().filter_map(|row| row.get(column));
+                let cells = rows.iter().filter_map(|row| row.get(column));
                 cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
             })
             .collect();
@@ -52,7 +87,7 @@ impl Table {
             shrink(&mut widths, width);
         }
         let mut text = String::new();
-        for row in &self.rows {
+        for row in &rows {
             let mut line = String::new();
             for (cell, width) in row.iter().zip(&widths) {
                 let cell = shortened(cell, *width);
@@ -65,6 +100,19 @@ impl Table {
         }
         text
     }
+}
+
+/// The least that a row of so many columns takes.
+fn least_width(rows: &[Vec<String>]) -> usize {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    (0..columns)
+        .map(|column| {
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            let widest = cells.map(|cell| cell.chars().count()).max().unwrap_or(0);
+            widest.min(NARROWEST) + GAP
+        })
+        .sum::<usize>()
+        .saturating_sub(GAP)
 }
 
 /// Takes from the widest column until everything fits, or nothing can be
@@ -93,7 +141,12 @@ fn shortened(cell: &str, width: usize) -> String {
 
 /// The width of the terminal that standard output is, if it is one.
 pub fn terminal_width() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?;
+    width_of(rustix::stdio::stdout())
+}
+
+/// The width of the terminal at this descriptor, if it is one.
+pub fn width_of(descriptor: rustix::fd::BorrowedFd<'_>) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(descriptor).ok()?;
     Some(usize::from(size.ws_col)).filter(|width| *width >= 20)
 }
 
@@ -115,6 +168,15 @@ mod tests {
             assert!(line.chars().count() <= 40, "{line}");
         }
         assert!(table.render(Some(40)).contains('…'));
+    }
+
+    #[test]
+    fn columns_go_before_a_line_breaks() {
+        let mut table = Table::new(&["NAME", "TYPE", "STATUS"]).dispensable(&["TYPE"]);
+        table.row(["a name", "a type", "a status"]);
+        assert!(table.render(Some(25)).contains("TYPE"));
+        assert!(!table.render(Some(20)).contains("TYPE"));
+        assert!(table.render(None).contains("TYPE"));
     }
 
     #[test]

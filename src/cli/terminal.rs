@@ -1,10 +1,12 @@
 //! The person at `/dev/tty`, if there is one.
 
 use std::collections::HashSet;
-use std::fs::OpenOptions;
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
+
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use super::output::Output;
 use crate::error::{Error, Kind, Result};
@@ -137,6 +139,7 @@ impl Terminal {
         // back. Caught, it does that first.
         let caught = Arc::new(AtomicBool::new(false));
         let handler = signal_hook::flag::register(signal_hook::consts::SIGINT, caught);
+        let _quiet = Quiet::now().map_err(|error| failed(error.into()))?;
         let config = rpassword::ConfigBuilder::new();
         let config = match mask {
             Some(mask) => config.password_feedback_mask(mask),
@@ -161,6 +164,31 @@ impl Terminal {
             }
             Err(error) => Err(failed(error.into())),
         }
+    }
+}
+
+/// A terminal that shows nothing of what is typed, until dropped. The library
+/// turns the echo off only after its prompt: who answers at once, as a script
+/// or a paste does, would see the answer.
+struct Quiet {
+    terminal: File,
+    before: Termios,
+}
+
+impl Quiet {
+    fn now() -> io::Result<Self> {
+        let terminal = File::open("/dev/tty")?;
+        let before = tcgetattr(&terminal)?;
+        let mut quiet = before.clone();
+        quiet.local_modes -= LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG;
+        tcsetattr(&terminal, OptionalActions::Now, &quiet)?;
+        Ok(Self { terminal, before })
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
     }
 }
 

@@ -138,6 +138,27 @@ impl Credential {
         }
     }
 
+    /// A credential with a new value: in the place of an existing one, after
+    /// one that was retired, or for the first time.
+    pub fn stored(
+        kind: AuthKind,
+        value: Value,
+        existing: Option<Self>,
+        retired: Option<Self>,
+    ) -> Self {
+        match (existing, retired) {
+            (Some(mut credential), _) => {
+                credential.replace(kind, value);
+                credential
+            }
+            (None, Some(mut credential)) => {
+                credential.revive(kind, value);
+                credential
+            }
+            (None, None) => Self::new(kind, value),
+        }
+    }
+
     /// Puts a new value in force; the old one becomes history.
     pub fn replace(&mut self, kind: AuthKind, value: Value) {
         let now = value.stored_at;
@@ -164,8 +185,36 @@ impl Credential {
             return false;
         };
         let value = earlier.value.copy_at(now);
-        self.replace(self.kind, value);
+        if self.value.fields.is_empty() && self.value.base_url.is_none() {
+            self.revive(self.kind, value);
+        } else {
+            self.replace(self.kind, value);
+        }
         true
+    }
+
+    /// Takes the value out of force: it becomes history, and only history is
+    /// left.
+    pub fn retire(&mut self, now: Timestamp) {
+        let nothing = Value {
+            fields: BTreeMap::new(),
+            account: None,
+            scopes: Vec::new(),
+            base_url: None,
+            expires_at: None,
+            rotate_at: None,
+            stored_at: now,
+        };
+        self.replace(self.kind, nothing);
+    }
+
+    /// Puts a new value in force after [`Credential::retire`]: the emptiness
+    /// in between is no history.
+    pub fn revive(&mut self, kind: AuthKind, value: Value) {
+        self.kind = kind;
+        self.status = Status::Connected;
+        self.updated_at = value.stored_at;
+        self.value = value;
     }
 
     /// The status, with the time taken into account.

@@ -329,14 +329,11 @@ impl Sources {
 
     fn try_session(&self, door: &dyn Door) -> Option<Unlocked> {
         let socket = self.session.as_ref()?;
-        let key = session::key(socket)?;
-        if door.fits(&key) {
-            let source = "the session".to_owned();
-            return Some(Unlocked { key, source });
-        }
-        // The vault's key has changed since: the session holds nothing of use.
-        session::end(socket);
-        None
+        // One whose key does not fit ends by itself when it is the vault's key
+        // that changed; an earlier vault file has another key by right.
+        let key = session::key(socket).filter(|key| door.fits(key))?;
+        let source = "the session".to_owned();
+        Some(Unlocked { key, source })
     }
 
     fn try_prompt(&self, door: &dyn Door, ask: &dyn Ask) -> Result<Unlocked, Error> {

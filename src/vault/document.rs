@@ -42,11 +42,20 @@ pub struct Document {
     /// The digest of the slots that it was written with.
     pub(super) slots_digest: String,
     fingerprint_key: Secret,
-    connections: BTreeMap<ProviderName, BTreeMap<ConnectionName, Record>>,
-    secrets: BTreeMap<VariableName, Record>,
+    /// What is in force.
+    current: Shelf,
+    /// What was logged out of or unset: only its history is left.
+    retired: Shelf,
     defaults: BTreeMap<ProviderName, ConnectionName>,
     /// Members that this version does not know.
     others: Vec<(String, Record)>,
+}
+
+/// Records by name.
+#[derive(Default)]
+struct Shelf {
+    connections: BTreeMap<ProviderName, BTreeMap<ConnectionName, Record>>,
+    secrets: BTreeMap<VariableName, Record>,
 }
 
 /// A record's JSON: where it was read, or what it is now.
@@ -96,8 +105,8 @@ impl Document {
             roster,
             slots_digest: String::new(),
             fingerprint_key: Secret::from(key),
-            connections: BTreeMap::new(),
-            secrets: BTreeMap::new(),
+            current: Shelf::default(),
+            retired: Shelf::default(),
             defaults: BTreeMap::new(),
             others: Vec::new(),
         }
@@ -121,24 +130,7 @@ impl Document {
                 return Err(JsonError::from(error).into());
             }
         };
-        let place = |raw: &RawValue| Record::Read(range_in(whole, raw.get()));
-        let mut connections = BTreeMap::new();
-        for (provider, named) in &parts.connections.0 {
-            let records = named
-                .0
-                .iter()
-                .map(|(name, raw)| Ok((name.parse()?, place(raw))))
-                .collect::<Result<_, crate::name::BadName>>()
-                .map_err(|_| BadDocument::Name)?;
-            connections.insert(provider.parse().map_err(|_| BadDocument::Name)?, records);
-        }
-        let secrets = parts
-            .secrets
-            .0
-            .iter()
-            .map(|(name, raw)| Ok((name.parse()?, place(raw))))
-            .collect::<Result<_, crate::name::BadName>>()
-            .map_err(|_| BadDocument::Name)?;
+        let current = Shelf::read(whole, &parts.connections, &parts.secrets)?;
         let mut head = parts.head;
         let format: u64 = head.require("format")?;
         if format > FORMAT {
@@ -150,6 +142,14 @@ impl Document {
             .map(|(provider, name)| Ok((provider.parse()?, name.parse()?)))
             .collect::<Result<_, crate::name::BadName>>()
             .map_err(|_| BadDocument::Name)?;
+        let retired = match head.take_raw("retired") {
+            None => Shelf::default(),
+            Some(text) => {
+                let retired: Retired<'_> =
+                    serde_json::from_str(text).map_err(|_| JsonError::Member("retired"))?;
+                Shelf::read(whole, &retired.connections, &retired.secrets)?
+            }
+        };
         let read = Self {
             vault_id: head.require("vault")?,
             generation: head.require("generation")?,
@@ -157,8 +157,8 @@ impl Document {
             roster: read_roster(head.take_raw("roster").ok_or(JsonError::Member("roster"))?)?,
             slots_digest: head.require("slots")?,
             fingerprint_key: head.require("fingerprint_key")?,
-            connections,
-            secrets,
+            current,
+            retired,
             defaults,
             others: head
                 .into_texts()
@@ -185,20 +185,12 @@ impl Document {
                 defaults.member(provider.as_str(), &name.as_str());
             }
         });
-        object.object("connections", |connections| {
-            for (provider, named) in &self.connections {
-                connections.object(provider.as_str(), |records| {
-                    for (name, record) in named {
-                        records.raw(name.as_str(), self.record_text(record));
-                    }
-                });
-            }
-        });
-        object.object("secrets", |secrets| {
-            for (name, record) in &self.secrets {
-                secrets.raw(name.as_str(), self.record_text(record));
-            }
-        });
+        self.write_shelf(&self.current, &mut object);
+        if !self.retired.is_empty() {
+            object.object("retired", |retired| {
+                self.write_shelf(&self.retired, retired)
+            });
+        }
         for (name, record) in &self.others {
             object.raw(name, self.record_text(record));
         }
@@ -213,54 +205,77 @@ impl Document {
     /// # Errors
     /// Its record cannot be read.
     pub fn connection(&self, id: &ConnectionId) -> Result<Option<Credential>, BadDocument> {
-        self.connections
-            .get(&id.provider)
-            .and_then(|named| named.get(&id.connection))
-            .map(|record| self.read(record, id))
-            .transpose()
+        let record = self.current.connection(id);
+        record.map(|record| self.read(record, id)).transpose()
+    }
+
+    /// A connection that was logged out of; its history is left.
+    ///
+    /// # Errors
+    /// Its record cannot be read.
+    pub fn retired_connection(&self, id: &ConnectionId) -> Result<Option<Credential>, BadDocument> {
+        let record = self.retired.connection(id);
+        record.map(|record| self.read(record, id)).transpose()
     }
 
     /// The names of a provider's connections, in order.
     pub fn connections_of(&self, provider: &ProviderName) -> Vec<&ConnectionName> {
-        self.connections
-            .get(provider)
-            .into_iter()
-            .flat_map(BTreeMap::keys)
-            .collect()
+        let named = self.current.connections.get(provider);
+        named.into_iter().flat_map(BTreeMap::keys).collect()
     }
 
     /// All connections, in order.
     pub fn connections(&self) -> impl Iterator<Item = ConnectionId> {
-        self.connections.iter().flat_map(|(provider, named)| {
-            named.keys().map(|connection| ConnectionId {
-                provider: provider.clone(),
-                connection: connection.clone(),
-            })
-        })
+        self.current.ids()
     }
 
-    /// Stores a connection.
+    /// All connections that were logged out of, in order.
+    pub fn retired_connections(&self) -> impl Iterator<Item = ConnectionId> {
+        self.retired.ids()
+    }
+
+    /// Stores a connection; one that was logged out of is back with it.
     pub fn put_connection(&mut self, id: &ConnectionId, credential: &Credential) {
-        self.connections
-            .entry(id.provider.clone())
-            .or_default()
-            .insert(id.connection.clone(), Record::Written(credential.to_json()));
+        self.retired.take_connection(id);
+        self.current.put_connection(id, credential);
     }
 
-    /// Forgets a connection, and that it was the default. False where there
-    /// was none.
-    pub fn remove_connection(&mut self, id: &ConnectionId) -> bool {
-        let Some(named) = self.connections.get_mut(&id.provider) else {
-            return false;
-        };
-        let removed = named.remove(&id.connection).is_some();
-        if named.is_empty() {
-            self.connections.remove(&id.provider);
+    /// Takes a connection out of force, and with it that it was the default.
+    /// What is given in its place is kept for its history.
+    pub fn retire_connection(&mut self, id: &ConnectionId, kept: Option<&Credential>) {
+        self.current.take_connection(id);
+        self.retired.take_connection(id);
+        if let Some(kept) = kept {
+            self.retired.put_connection(id, kept);
         }
         if self.defaults.get(&id.provider) == Some(&id.connection) {
             self.defaults.remove(&id.provider);
         }
-        removed
+        // Whoever logs out of the one called `default` is not to get another
+        // account's key where they name none: the choice stays on the gap.
+        let others = self.current.connections.contains_key(&id.provider);
+        if id.connection == ConnectionName::default_name() && others {
+            self.defaults
+                .entry(id.provider.clone())
+                .or_insert_with(ConnectionName::default_name);
+        } else if !others {
+            self.defaults.remove(&id.provider);
+        }
+    }
+
+    /// Gives a connection another name, which has to be free.
+    pub fn rename_connection(&mut self, id: &ConnectionId, name: &ConnectionName) {
+        if let Some(record) = self.current.take_connection(id) {
+            let named = self
+                .current
+                .connections
+                .entry(id.provider.clone())
+                .or_default();
+            named.insert(name.clone(), record);
+        }
+        if self.defaults.get(&id.provider) == Some(&id.connection) {
+            self.defaults.insert(id.provider.clone(), name.clone());
+        }
     }
 
     /// One plain secret.
@@ -268,26 +283,45 @@ impl Document {
     /// # Errors
     /// Its record cannot be read.
     pub fn secret(&self, name: &VariableName) -> Result<Option<Credential>, BadDocument> {
-        self.secrets
-            .get(name)
-            .map(|record| self.read(record, name))
-            .transpose()
+        let record = self.current.secrets.get(name);
+        record.map(|record| self.read(record, name)).transpose()
+    }
+
+    /// A plain secret that was unset; its history is left.
+    ///
+    /// # Errors
+    /// Its record cannot be read.
+    pub fn retired_secret(&self, name: &VariableName) -> Result<Option<Credential>, BadDocument> {
+        let record = self.retired.secrets.get(name);
+        record.map(|record| self.read(record, name)).transpose()
     }
 
     /// The names of all plain secrets, in order.
     pub fn secrets(&self) -> impl Iterator<Item = &VariableName> {
-        self.secrets.keys()
+        self.current.secrets.keys()
     }
 
-    /// Stores a plain secret.
+    /// The names of all plain secrets that were unset, in order.
+    pub fn retired_secrets(&self) -> impl Iterator<Item = &VariableName> {
+        self.retired.secrets.keys()
+    }
+
+    /// Stores a plain secret; one that was unset is back with it.
     pub fn put_secret(&mut self, name: &VariableName, credential: &Credential) {
-        self.secrets
-            .insert(name.clone(), Record::Written(credential.to_json()));
+        self.retired.secrets.remove(name);
+        let record = Record::Written(credential.to_json());
+        self.current.secrets.insert(name.clone(), record);
     }
 
-    /// Forgets a plain secret. False where there was none.
-    pub fn remove_secret(&mut self, name: &VariableName) -> bool {
-        self.secrets.remove(name).is_some()
+    /// Takes a plain secret out of force. What is given in its place is kept
+    /// for its history.
+    pub fn retire_secret(&mut self, name: &VariableName, kept: Option<&Credential>) {
+        self.current.secrets.remove(name);
+        self.retired.secrets.remove(name);
+        if let Some(kept) = kept {
+            let record = Record::Written(kept.to_json());
+            self.retired.secrets.insert(name.clone(), record);
+        }
     }
 
     /// The connection that a person chose for when none is named.
@@ -316,6 +350,23 @@ impl Document {
         &self.fingerprint_key
     }
 
+    fn write_shelf(&self, shelf: &Shelf, object: &mut ObjectWriter<'_>) {
+        object.object("connections", |connections| {
+            for (provider, named) in &shelf.connections {
+                connections.object(provider.as_str(), |records| {
+                    for (name, record) in named {
+                        records.raw(name.as_str(), self.record_text(record));
+                    }
+                });
+            }
+        });
+        object.object("secrets", |secrets| {
+            for (name, record) in &shelf.secrets {
+                secrets.raw(name.as_str(), self.record_text(record));
+            }
+        });
+    }
+
     fn read(&self, record: &Record, name: &impl fmt::Display) -> Result<Credential, BadDocument> {
         Credential::from_json(self.record_text(record))
             .map_err(|error| BadDocument::Record(name.to_string(), error))
@@ -330,6 +381,76 @@ impl Document {
     }
 }
 
+type NamedRecords<'a> = UniqueMap<'a, UniqueMap<'a, &'a RawValue>>;
+type Records<'a> = UniqueMap<'a, &'a RawValue>;
+
+#[derive(Deserialize)]
+struct Retired<'a> {
+    #[serde(borrow)]
+    connections: NamedRecords<'a>,
+    #[serde(borrow)]
+    secrets: Records<'a>,
+}
+
+impl Shelf {
+    fn read(
+        whole: &str,
+        connections: &NamedRecords<'_>,
+        secrets: &Records<'_>,
+    ) -> Result<Self, BadDocument> {
+        let place = |raw: &RawValue| Record::Read(range_in(whole, raw.get()));
+        let mut shelf = Self::default();
+        for (provider, named) in &connections.0 {
+            let records = named
+                .0
+                .iter()
+                .map(|(name, raw)| Ok((name.parse()?, place(raw))))
+                .collect::<Result<_, crate::name::BadName>>()
+                .map_err(|_| BadDocument::Name)?;
+            let provider = provider.parse().map_err(|_| BadDocument::Name)?;
+            shelf.connections.insert(provider, records);
+        }
+        for (name, raw) in &secrets.0 {
+            let name = name.parse().map_err(|_| BadDocument::Name)?;
+            shelf.secrets.insert(name, place(raw));
+        }
+        Ok(shelf)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.connections.is_empty() && self.secrets.is_empty()
+    }
+
+    fn ids(&self) -> impl Iterator<Item = ConnectionId> {
+        self.connections.iter().flat_map(|(provider, named)| {
+            named.keys().map(|connection| ConnectionId {
+                provider: provider.clone(),
+                connection: connection.clone(),
+            })
+        })
+    }
+
+    fn connection(&self, id: &ConnectionId) -> Option<&Record> {
+        self.connections.get(&id.provider)?.get(&id.connection)
+    }
+
+    fn put_connection(&mut self, id: &ConnectionId, credential: &Credential) {
+        self.connections
+            .entry(id.provider.clone())
+            .or_default()
+            .insert(id.connection.clone(), Record::Written(credential.to_json()));
+    }
+
+    fn take_connection(&mut self, id: &ConnectionId) -> Option<Record> {
+        let named = self.connections.get_mut(&id.provider)?;
+        let record = named.remove(&id.connection);
+        if named.is_empty() {
+            self.connections.remove(&id.provider);
+        }
+        record
+    }
+}
+
 /// Where `part` lies in `whole`, of which it is a slice.
 fn range_in(whole: &str, part: &str) -> Range<usize> {
     let start = part.as_ptr().addr() - whole.as_ptr().addr();
@@ -340,8 +461,8 @@ fn range_in(whole: &str, part: &str) -> Range<usize> {
 /// by name.
 struct Parts<'a> {
     head: Members<'a>,
-    connections: UniqueMap<'a, UniqueMap<'a, &'a RawValue>>,
-    secrets: UniqueMap<'a, &'a RawValue>,
+    connections: NamedRecords<'a>,
+    secrets: Records<'a>,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Parts<'a> {

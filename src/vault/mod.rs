@@ -26,7 +26,7 @@ pub use backup::Backup;
 pub use document::{Document, Roster, RosterEntry, SlotKind};
 pub use layout::Slots;
 pub use pin::Pin;
-pub use store::{Change, Opened, Pinned, Places, Sealed, Slotted, Store};
+pub use store::{Change, Opened, Pinned, Places, Purged, Sealed, Slotted, Store};
 
 /// Why a vault cannot be opened or changed.
 #[derive(Debug, thiserror::Error)]

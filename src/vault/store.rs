@@ -69,6 +69,15 @@ pub struct Slotted {
     pub roster: Roster,
 }
 
+/// What became of the earlier files.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Purged {
+    /// How many are gone.
+    pub removed: usize,
+    /// How many this key does not open.
+    pub unreadable: usize,
+}
+
 /// Whether a change is a person's, and worth a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
@@ -401,6 +410,31 @@ impl Store {
         Ok(backup::purge(&self.backups, &self.path)?)
     }
 
+    /// Removes the earlier files whose content `holds` what is to go.
+    ///
+    /// # Errors
+    /// One cannot be removed.
+    pub fn purge_backups_where(
+        &self,
+        key: &VaultKey,
+        holds: impl Fn(&Document) -> bool,
+    ) -> Result<Purged, VaultError> {
+        let mut purged = Purged::default();
+        for backup in self.backups()? {
+            let sealed = self.read_from(&backup.path).ok().flatten();
+            let opened = sealed.and_then(|sealed| self.open_unpinned(&sealed, key.clone()).ok());
+            match opened {
+                Some(opened) if holds(&opened.document) => {
+                    fs::remove_file(&backup.path).at("remove", &backup.path)?;
+                    purged.removed += 1;
+                }
+                Some(_) => {}
+                None => purged.unreadable += 1,
+            }
+        }
+        Ok(purged)
+    }
+
     /// Who holds the vault's lock now, if anybody.
     ///
     /// # Errors
@@ -437,14 +471,10 @@ impl Store {
         };
         let loose_mode = file.loose_mode();
         // Taken out of the buffer that would be wiped: it is all sealed.
-        let text = String::from_utf8(std::mem::take(&mut *file.bytes))
-            .map_err(|_| damaged(path, "it is not text"))?;
-        let layout = Layout::of(&text).map_err(|reason| damaged(path, reason))?;
-        Ok(Some(Sealed {
-            text,
-            layout,
-            loose_mode,
-        }))
+        let mut sealed = Sealed::parse(std::mem::take(&mut *file.bytes))
+            .map_err(|reason| damaged(path, reason))?;
+        sealed.loose_mode = loose_mode;
+        Ok(Some(sealed))
     }
 
     /// Reads and opens the vault once more, under the lock.
@@ -530,6 +560,20 @@ enum Previous {
 }
 
 impl Sealed {
+    /// Reads the form of a vault file.
+    ///
+    /// # Errors
+    /// The reason why it is none.
+    pub fn parse(bytes: Vec<u8>) -> Result<Self, &'static str> {
+        let text = String::from_utf8(bytes).map_err(|_| "it is not text")?;
+        let layout = Layout::of(&text)?;
+        Ok(Self {
+            text,
+            layout,
+            loose_mode: None,
+        })
+    }
+
     /// Which slots there are.
     pub fn slots(&self) -> Slots {
         self.layout.slots()

@@ -450,7 +450,7 @@ fn a_failed_change_leaves_the_vault_as_it_was() {
         fixture
             .store
             .change(&fixture.key, moment(), Change::Ordinary, |document| {
-                document.remove_connection(&id("openai/default"));
+                document.retire_connection(&id("openai/default"), None);
                 Err(Error::new(Kind::InvalidInput, "no"))
             });
     assert!(refused.is_err());

@@ -158,6 +158,13 @@ fn what_is_no_readable_text_file_is_a_clear_error() {
 }
 
 #[test]
+fn an_empty_file_that_a_shell_is_about_to_fill_leaves_the_bundled_definition() {
+    let (_folder, catalog) = catalog(&[("openai.json", "")]);
+    let found = catalog.find(&name("openai")).unwrap();
+    assert_eq!(found.source, Source::Bundled);
+}
+
+#[test]
 fn a_file_that_others_can_write_loads_with_a_warning() {
     let (folder, catalog) = catalog(&[("own.json", "{}")]);
     let path = folder.path().join("own.json");

@@ -4,11 +4,11 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::context::Context;
-use crate::cli::output;
 use crate::cli::table::{Table, terminal_width};
+use crate::cli::{output, select};
 use crate::credential::{Credential, fingerprint};
 use crate::error::{Error, Kind, Result};
-use crate::name::{ConnectionId, Target, VariableName};
+use crate::name::{ConnectionId, ConnectionName, Target, VariableName};
 use crate::vault::{BadDocument, Document};
 
 /// List earlier values of a connection or secret
@@ -23,7 +23,7 @@ pub struct HistoryArgs {
     target: Option<Target>,
     /// The connection of the provider
     #[arg(long, short, value_name = "NAME")]
-    connection: Option<crate::name::ConnectionName>,
+    connection: Option<ConnectionName>,
 }
 
 /// Put an earlier value back in force
@@ -38,7 +38,7 @@ pub struct RestoreArgs {
     target: Target,
     /// The connection of the provider
     #[arg(long, short, value_name = "NAME")]
-    connection: Option<crate::name::ConnectionName>,
+    connection: Option<ConnectionName>,
     /// Which version, as `history` counts them
     #[arg(long, value_name = "N")]
     version: usize,
@@ -160,16 +160,29 @@ impl Entry {
     fn find(
         document: &Document,
         target: &Target,
-        connection: Option<&crate::name::ConnectionName>,
+        connection: Option<&ConnectionName>,
     ) -> Result<Self> {
         match target {
             Target::Connection(reference) => {
-                let reference = crate::cli::select::named(reference, connection)?;
-                Ok(Self::Connection(crate::cli::select::existing(
-                    document, &reference,
-                )?))
+                let reference = select::named(reference, connection)?;
+                let found = select::existing(document, &reference);
+                // What was logged out of still has its history.
+                let id = ConnectionId {
+                    provider: reference.provider,
+                    connection: reference
+                        .connection
+                        .unwrap_or_else(ConnectionName::default_name),
+                };
+                let retired = document.retired_connections().any(|retired| retired == id);
+                match found {
+                    Err(_) if retired => Ok(Self::Connection(id)),
+                    found => found.map(Self::Connection),
+                }
             }
-            Target::Secret(name) if document.secrets().any(|known| known == name) => {
+            Target::Secret(name)
+                if document.secrets().any(|known| known == name)
+                    || document.retired_secrets().any(|known| known == name) =>
+            {
                 Ok(Self::Secret(name.clone()))
             }
             Target::Secret(name) => Err(Error::new(
@@ -181,15 +194,24 @@ impl Entry {
     }
 
     fn all(document: &Document) -> Vec<Self> {
-        let connections = document.connections().map(Self::Connection);
-        let secrets = document.secrets().cloned().map(Self::Secret);
-        connections.chain(secrets).collect()
+        let connections = document.connections().chain(document.retired_connections());
+        let secrets = document.secrets().chain(document.retired_secrets());
+        let connections = connections.map(Self::Connection);
+        connections
+            .chain(secrets.cloned().map(Self::Secret))
+            .collect()
     }
 
     fn credential(&self, document: &Document) -> Result<Credential, BadDocument> {
         let found = match self {
-            Self::Connection(id) => document.connection(id)?,
-            Self::Secret(name) => document.secret(name)?,
+            Self::Connection(id) => match document.connection(id)? {
+                None => document.retired_connection(id)?,
+                found => found,
+            },
+            Self::Secret(name) => match document.secret(name)? {
+                None => document.retired_secret(name)?,
+                found => found,
+            },
         };
         Ok(found.expect("the entry was found in this very document"))
     }
@@ -197,11 +219,11 @@ impl Entry {
     fn changed(&self) -> serde_json::Value {
         match self {
             Self::Connection(id) => json!({
-                "status": "restored",
+                "status": "connected",
                 "provider": id.provider.as_str(),
                 "connection": id.connection.as_str(),
             }),
-            Self::Secret(name) => json!({"status": "restored", "name": name.as_str()}),
+            Self::Secret(name) => json!({"status": "connected", "name": name.as_str()}),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::seal::{
 };
 use crate::secret::Secret;
 use crate::unlock::{Ask, IdentitySource, UnlockError, load_identity};
-use crate::vault::{Document, Roster, RosterEntry, Slotted, VaultError};
+use crate::vault::{Change, Document, Roster, RosterEntry, Slotted, VaultError};
 
 /// Make the vault
 #[derive(Debug, Args, Default)]
@@ -107,6 +107,9 @@ pub fn make<T>(
     let Some(made) = made else {
         return Ok(None);
     };
+    // So that `vault inspect P > providers/P.json` has a place to go. That it
+    // cannot be made matters only to whoever wants to write there.
+    let _ = files::make_private_folder(&context.places()?.providers);
     let fingerprint = key.fingerprint().to_string();
     context.output.note(&format!(
         "Made the vault {}\nIts fingerprint is {fingerprint}.",
@@ -128,6 +131,32 @@ pub fn make<T>(
         },
     );
     Ok(Some(made))
+}
+
+/// Stores something, in the vault whose key is given, or in one that is made
+/// for it.
+///
+/// # Errors
+/// `put` failed, or a step of the commit; nothing is stored then.
+pub fn store(
+    context: &Context,
+    command: &str,
+    key: Option<VaultKey>,
+    mut put: impl FnMut(&mut Document) -> Result<()>,
+) -> Result<()> {
+    let key = match key {
+        Some(key) => key,
+        None => {
+            let args = InitArgs::of_first_login();
+            if make(&args, context, command, &mut put)?.is_some() {
+                return Ok(());
+            }
+            // Somebody else made the vault in the meantime.
+            context.open()?.1.key
+        }
+    };
+    let moment = context.moment(command);
+    context.store()?.change(&key, moment, Change::Ordinary, put)
 }
 
 /// What the vault will open with, asked for before anything is locked.
@@ -301,6 +330,8 @@ fn recipients_of(
 /// The machine's own identity, made where there is none; an existing file is
 /// never touched.
 fn own_identity(path: &Path, context: &Context) -> Result<Vec<Recipient>> {
+    // The vault's lock is held: what lies about is of a first login that died.
+    files::sweep_temporary(path);
     if path.exists() {
         let source = IdentitySource::Path(path.to_owned());
         return Ok(recipients_of(&source, None, context.max_work_factor(), context)?.0);

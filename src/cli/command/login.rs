@@ -16,7 +16,8 @@ use crate::credential::{AuthKind, Credential, Value};
 use crate::error::{Error, Kind, Result};
 use crate::name::{ConnectionId, ConnectionName, ConnectionRef};
 use crate::provider::{self, Definition};
-use crate::vault::{Change, Document};
+use crate::seal::VaultKey;
+use crate::vault::Document;
 
 /// After how long a key wants to be replaced, where nobody says otherwise.
 const ROTATE_AFTER_DAYS: u32 = 90;
@@ -153,39 +154,20 @@ fn store(
     id: &ConnectionId,
     login: Login,
     force: bool,
-    key: Option<crate::seal::VaultKey>,
+    key: Option<VaultKey>,
     context: &Context,
 ) -> Result<()> {
     let mut login = Some(login);
-    let mut put = |document: &mut Document| {
+    init::store(context, "login", key, |document: &mut Document| {
         refuse_second(document, id, force)?;
-        let Some(Login { kind, value }) = login.take() else {
-            return Ok(());
-        };
-        let existing = document.connection(id).ok().flatten();
-        let credential = match existing {
-            Some(mut credential) => {
-                credential.replace(kind, value);
-                credential
-            }
-            None => Credential::new(kind, value),
-        };
-        document.put_connection(id, &credential);
-        Ok(())
-    };
-    if key.is_none() {
-        let args = init::InitArgs::of_first_login();
-        if init::make(&args, context, "login", &mut put)?.is_some() {
-            return Ok(());
+        if let Some(Login { kind, value }) = login.take() {
+            let existing = document.connection(id).ok().flatten();
+            let retired = document.retired_connection(id).ok().flatten();
+            let credential = Credential::stored(kind, value, existing, retired);
+            document.put_connection(id, &credential);
         }
-        // Somebody else made the vault in the meantime.
-    }
-    let store = context.store()?;
-    let key = match key {
-        Some(key) => key,
-        None => context.open()?.1.key,
-    };
-    store.change(&key, context.moment("login"), Change::Ordinary, put)
+        Ok(())
+    })
 }
 
 fn refuse_second(document: &Document, id: &ConnectionId, force: bool) -> Result<()> {

@@ -1,12 +1,18 @@
 //! One file per command: its arguments, and a short `run`.
 
 pub mod backups;
+pub mod connection;
 pub mod doctor;
+pub mod export;
 pub mod get;
 pub mod history;
 pub mod init;
 pub mod list;
 pub mod login;
+pub mod logout;
+pub mod provider;
 pub mod recipients;
 pub mod rekey;
+pub mod run;
+pub mod secret;
 pub mod unlock;

@@ -13,6 +13,7 @@ use crate::seal::{
     seal_to_recipients,
 };
 use crate::secret::Secret;
+use crate::text::counted;
 use crate::unlock::{Ask, UnlockError, session};
 use crate::vault::{Opened, Roster, RosterEntry, Sealed, SlotKind, Slotted, Store};
 
@@ -82,9 +83,10 @@ pub fn run(args: &RekeyArgs, context: &Context) -> Result<()> {
     }
     if args.purge_backups {
         let removed = store.purge_backups()?;
-        context
-            .output
-            .note(&format!("Removed {removed} earlier vault files."));
+        context.output.note(&format!(
+            "Removed {}.",
+            counted(removed, "earlier vault file")
+        ));
     }
     if context.output.json {
         let fingerprint = key.fingerprint().to_string();

@@ -1,0 +1,163 @@
+//! `export`: credentials as environment variables, in the form that a reader
+//! wants.
+
+use std::fs::OpenOptions;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use crate::cli::context::Context;
+use crate::cli::output;
+use crate::cli::variables::{self, Naming, Wanted};
+use crate::error::{Error, Kind, Result};
+use crate::export::{self, Format, Manifest, Settings};
+use crate::files::{self, PathContext};
+use crate::name::{FieldName, Target, VariableName};
+
+/// Print credentials as environment variables
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Formats: env, fish, powershell, nu (shells); dotenv, docker, json, yaml, \
+k8s, systemd (files); github, gitlab, azure (CI).\n\nExamples:\n  eval \"$(vault export openai \
+--format env)\"\n  vault export --format github\n  vault export --format dotenv --output .env\n  \
+vault export openai/team --name api_key=TEAM_KEY --format json"
+)]
+pub struct ExportArgs {
+    /// Providers, PROVIDER/CONNECTION, or NAMEs of plain secrets; every provider's default connection and all plain secrets without any
+    #[arg(value_name = "P")]
+    targets: Vec<Target>,
+    /// The form, made for its own reader
+    #[arg(long, value_name = "F", value_parser = formats(), default_value = "env",
+        hide_possible_values = true)]
+    format: Format,
+    /// Every connection, not only the default ones
+    #[arg(long, conflicts_with = "targets")]
+    all: bool,
+    /// Put this before each variable's name
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    prefix: String,
+    /// Export a field under another name; may be given several times
+    #[arg(long, value_name = "FIELD=VAR", value_parser = parse_name)]
+    name: Vec<(FieldName, VariableName)>,
+    /// Write to a file that only you can read, whole or not at all
+    #[arg(long, short, value_name = "PATH")]
+    output: Option<PathBuf>,
+    /// k8s: the name of the secret
+    #[arg(long, value_name = "NAME", default_value = "vault")]
+    secret_name: String,
+    /// k8s: the namespace of the secret
+    #[arg(long, value_name = "NAME")]
+    namespace: Option<String>,
+}
+
+fn formats() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(Format::ALL.map(Format::as_str)).map(|name| {
+        name.parse()
+            .expect("the parser lets only names of formats through")
+    })
+}
+
+fn parse_name(text: &str) -> std::result::Result<(FieldName, VariableName), String> {
+    let (field, variable) = text
+        .split_once('=')
+        .ok_or("it is FIELD=VAR, such as api_key=MY_KEY")?;
+    let field = field.parse::<FieldName>().map_err(|bad| bad.to_string())?;
+    let variable = variable
+        .parse::<VariableName>()
+        .map_err(|bad| bad.to_string())?;
+    Ok((field, variable))
+}
+
+/// Prints them.
+pub fn run(args: &ExportArgs, context: &Context) -> Result<()> {
+    let github_file = match args.format {
+        Format::Github => Some(github_env_file(context)?),
+        _ => None,
+    };
+    let wanted = match (&args.targets[..], args.all) {
+        ([], false) => Wanted::Defaults,
+        ([], true) => Wanted::Everything,
+        (targets, _) => Wanted::Named(targets),
+    };
+    let naming = Naming {
+        prefix: &args.prefix,
+        names: &args.name,
+    };
+    let gathered = variables::gather(&wanted, &naming, context)?;
+    if gathered.is_empty() {
+        context
+            .output
+            .note("There is nothing to export yet. Begin with: vault login openai");
+    }
+    let settings = Settings {
+        random: random_bytes()?,
+        manifest: Manifest::new(&args.secret_name, args.namespace.as_deref())?,
+    };
+    let rendered = export::render(args.format, &settings, &variables::collect(&gathered)?)?;
+    for warning in &rendered.warnings {
+        context.output.warn(&warning.to_string());
+    }
+    match &args.output {
+        Some(path) => files::replace_private(path, rendered.text.as_bytes())?,
+        None => output::print_secret(&rendered.text)?,
+    }
+    if let (Some(path), Some(lines)) = (github_file, &rendered.github_env) {
+        append_whole(&path, lines.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn github_env_file(context: &Context) -> Result<PathBuf> {
+    context.environment.github_env.clone().ok_or_else(|| {
+        Error::new(
+            Kind::InvalidInput,
+            "GITHUB_ENV is not set, so there is no file to append to",
+        )
+        .with_hint("This format is for a step of a workflow; elsewhere: vault export --format env")
+    })
+}
+
+fn random_bytes() -> Result<[u8; 16]> {
+    let mut bytes = [0; 16];
+    getrandom::getrandom(&mut bytes).map_err(|error| {
+        Error::new(Kind::Failed, "The system gives no random bytes").with_source(error)
+    })?;
+    Ok(bytes)
+}
+
+/// Appends everything or nothing: a half-written variable would be read as
+/// one that ends where the next begins.
+fn append_whole(path: &Path, lines: &[u8]) -> Result<()> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(path)
+        .at("append to", path)?;
+    let before = file.metadata().at("append to", path)?.len();
+    let mut whole = crate::secret::SecretBuffer::with_capacity(lines.len() + 1);
+    if before > 0 && !ends_with_newline(&mut file).at("read", path)? {
+        whole.push(b"\n");
+    }
+    whole.push(lines);
+    let written = file.write_all(whole.as_bytes());
+    if written.is_err() {
+        // Best effort: the error below is what the workflow has to see.
+        let _ = file.set_len(before);
+    }
+    Ok(written.at("append to", path)?)
+}
+
+fn ends_with_newline(file: &mut std::fs::File) -> std::io::Result<bool> {
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}

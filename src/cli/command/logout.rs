@@ -1,0 +1,261 @@
+//! `logout`, `revoke` and `remove`: letting go of credentials.
+
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::context::Context;
+use crate::cli::{output, select};
+use crate::error::Result;
+use crate::name::{ConnectionId, ConnectionName, ConnectionRef, ProviderName};
+use crate::provider::{self, Catalog};
+use crate::seal::VaultKey;
+use crate::text::counted;
+use crate::vault::{Change, Document, Store};
+
+/// Remove a credential
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The value becomes history in the vault, so that a slip can be undone with \
+restore; --purge removes that too.\n\nExamples:\n  vault logout openai\n  vault logout openai/team \
+--purge\n  vault logout openai --all"
+)]
+pub struct LogoutArgs {
+    /// The provider, or PROVIDER/CONNECTION
+    #[arg(value_name = "P")]
+    target: ConnectionRef,
+    /// The connection of the provider
+    #[arg(long, short, value_name = "NAME")]
+    connection: Option<ConnectionName>,
+    /// Every connection of the provider
+    #[arg(long, conflicts_with = "connection")]
+    all: bool,
+    /// Do not tell the provider
+    #[arg(long)]
+    local: bool,
+    /// Remove its history, and the backups that hold it, too
+    #[arg(long)]
+    purge: bool,
+}
+
+/// Remove everything of a provider, and tell it so where it can be told
+#[derive(Debug, Args)]
+#[command(
+    after_help = "API keys can be taken back on the provider's own page only; its address is \
+printed.\n\nExamples:\n  vault revoke openai\n  vault remove mycompany"
+)]
+pub struct RevokeArgs {
+    /// The provider
+    #[arg(value_name = "P")]
+    provider: ProviderName,
+}
+
+/// Logs out.
+pub fn run(args: &LogoutArgs, context: &Context) -> Result<()> {
+    let reference = select::named(&args.target, args.connection.as_ref())?;
+    let (store, opened) = match context.open_if_there()? {
+        Some(opened) => opened,
+        None => {
+            context.catalog()?.find(&reference.provider)?;
+            return Err(select::not_connected(&reference));
+        }
+    };
+    let ids = if args.all {
+        all_of(&opened.document, &reference.provider, args.purge, context)?
+    } else {
+        vec![which(&opened.document, &reference, args.purge, context)?]
+    };
+    let left = leave(&store, &opened.key, &ids, args.purge, "logout", context)?;
+    report(&left, context)
+}
+
+/// Lets go of everything of a provider.
+pub fn revoke(args: &RevokeArgs, context: &Context) -> Result<()> {
+    let left = revoke_all(&args.provider, context)?;
+    report(&left, context)
+}
+
+/// Lets go of everything of a provider, its definition included.
+pub fn remove(args: &RevokeArgs, context: &Context) -> Result<()> {
+    let name = &args.provider;
+    let catalog = context.catalog()?;
+    let definition_there = catalog.path_of(name).is_some_and(|path| path.exists());
+    let connected = match context.open_if_there()? {
+        Some((_, opened)) => !opened.document.connections_of(name).is_empty(),
+        None => false,
+    };
+    if !connected && !definition_there {
+        catalog.find(name)?;
+        let bare = ConnectionRef {
+            provider: name.clone(),
+            connection: None,
+        };
+        return Err(select::not_connected(&bare));
+    }
+    let left = if connected {
+        revoke_all(name, context)?
+    } else {
+        Vec::new()
+    };
+    if provider::remove(&context.places()?.providers, name)? {
+        context.output.note(&if Catalog::is_bundled(name) {
+            format!("Removed your definition of {name}; the bundled one is in force.")
+        } else {
+            format!("Removed the definition of {name}.")
+        });
+    }
+    if left.is_empty() && context.output.json {
+        return output::print_json(&json!({
+            "status": "not_connected", "provider": name.as_str(), "connection": null,
+        }));
+    }
+    report(&left, context)
+}
+
+fn revoke_all(provider: &ProviderName, context: &Context) -> Result<Vec<ConnectionId>> {
+    let (store, opened) = context.open()?;
+    let ids = all_of(&opened.document, provider, false, context)?;
+    let left = leave(&store, &opened.key, &ids, false, "revoke", context)?;
+    let definition = context
+        .catalog()?
+        .find(provider)
+        .ok()
+        .map(|found| found.definition);
+    if let Some(url) = definition.and_then(|definition| definition.key_url) {
+        context.output.note(&format!(
+            "The key itself still works; take it back at {url}"
+        ));
+    }
+    Ok(left)
+}
+
+fn which(
+    document: &Document,
+    reference: &ConnectionRef,
+    purge: bool,
+    context: &Context,
+) -> Result<ConnectionId> {
+    match select::existing(document, reference) {
+        Ok(id) => Ok(id),
+        Err(error) => {
+            // What is logged out of already may still have a history to purge.
+            let id = ConnectionId {
+                provider: reference.provider.clone(),
+                connection: reference
+                    .connection
+                    .clone()
+                    .unwrap_or_else(ConnectionName::default_name),
+            };
+            if purge && document.retired_connections().any(|retired| retired == id) {
+                return Ok(id);
+            }
+            if document.connections_of(&reference.provider).is_empty() {
+                context.catalog()?.find(&reference.provider)?;
+            }
+            Err(error)
+        }
+    }
+}
+
+fn all_of(
+    document: &Document,
+    provider: &ProviderName,
+    purge: bool,
+    context: &Context,
+) -> Result<Vec<ConnectionId>> {
+    let mut ids: Vec<_> = document
+        .connections()
+        .filter(|id| id.provider == *provider)
+        .collect();
+    if purge {
+        ids.extend(
+            document
+                .retired_connections()
+                .filter(|id| id.provider == *provider),
+        );
+    }
+    if ids.is_empty() {
+        context.catalog()?.find(provider)?;
+        let bare = ConnectionRef {
+            provider: provider.clone(),
+            connection: None,
+        };
+        return Err(select::not_connected(&bare));
+    }
+    Ok(ids)
+}
+
+fn leave(
+    store: &Store,
+    key: &VaultKey,
+    ids: &[ConnectionId],
+    purge: bool,
+    command: &str,
+    context: &Context,
+) -> Result<Vec<ConnectionId>> {
+    store.change(key, context.moment(command), Change::Ordinary, |document| {
+        for id in ids {
+            let found = document.connection(id).map_err(|bad| store.damaged(bad))?;
+            let kept = found.filter(|_| !purge).map(|mut credential| {
+                credential.retire(context.now);
+                credential
+            });
+            document.retire_connection(id, kept.as_ref());
+        }
+        Ok(())
+    })?;
+    if purge {
+        purge_backups(store, key, context, |document| {
+            ids.iter().any(|id| {
+                document.connections().any(|held| held == *id)
+                    || document.retired_connections().any(|held| held == *id)
+            })
+        })?;
+    }
+    Ok(ids.to_vec())
+}
+
+/// Removes the backups that hold something; those that this key does not open
+/// are told of, since they may.
+pub fn purge_backups(
+    store: &Store,
+    key: &VaultKey,
+    context: &Context,
+    holds: impl Fn(&Document) -> bool,
+) -> Result<()> {
+    let purged = store.purge_backups_where(key, holds)?;
+    if purged.removed > 0 {
+        let files = counted(purged.removed, "earlier vault file");
+        context
+            .output
+            .note(&format!("Removed {files} that held it."));
+    }
+    if purged.unreadable > 0 {
+        context.output.warn(&format!(
+            "This key does not open {}, which may hold it too. Remove them all: vault rekey \
+             --purge-backups",
+            counted(purged.unreadable, "earlier vault file")
+        ));
+    }
+    Ok(())
+}
+
+fn report(left: &[ConnectionId], context: &Context) -> Result<()> {
+    for id in left {
+        let ConnectionId {
+            provider,
+            connection,
+        } = id;
+        if context.output.json {
+            output::print_json(&json!({
+                "status": "not_connected",
+                "provider": provider.as_str(),
+                "connection": connection.as_str(),
+            }))?;
+        } else {
+            context
+                .output
+                .note(&format!("Logged out of {provider} ({connection})."));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! `run`: a program with credentials.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use clap::{Args, ValueEnum};
+
+use crate::cli::context::Context;
+use crate::cli::environment::VAULT_VARIABLES;
+use crate::cli::variables::{self, Naming, Wanted};
+use crate::error::{Error, Kind, Result};
+use crate::name::{Target, VariableName};
+use crate::process;
+
+/// What `run` ends with where vault itself failed before the child began.
+pub const FAILED_BEFORE_CHILD: u8 = 125;
+const NOT_EXECUTABLE: u8 = 126;
+const NOT_FOUND: u8 = 127;
+
+/// Run a program with credentials
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The program takes this one's place: its signals, its terminal and its exit \
+code are its own. It gets none of the ways into the vault. Exit code 125 if vault failed before it \
+began, 126 if it cannot be executed, 127 if it is not there.\n\nExamples:\n  vault run --mode env -- \
+./server\n  vault run --mode env --only openai/team --with DATABASE_URL -- python app.py"
+)]
+pub struct RunArgs {
+    /// Only these connections
+    #[arg(long, value_name = "P", value_delimiter = ',')]
+    only: Vec<Target>,
+    /// How the program gets them: env puts the keys into its environment
+    #[arg(long, value_name = "MODE", default_value = "proxy")]
+    mode: Mode,
+    /// These plain secrets
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    with: Vec<VariableName>,
+    /// The program and its arguments
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "CMD"
+    )]
+    command: Vec<OsString>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    /// Real keys never enter the program
+    Proxy,
+    /// Real keys are in the program's environment
+    Env,
+}
+
+/// Becomes the program; comes back only where that failed.
+pub fn run(args: &RunArgs, context: &Context) -> u8 {
+    match replace(args, context) {
+        Ok(code) => code,
+        Err(error) => {
+            context.output.error(&error);
+            FAILED_BEFORE_CHILD
+        }
+    }
+}
+
+fn replace(args: &RunArgs, context: &Context) -> Result<u8> {
+    if args.mode == Mode::Proxy {
+        return Err(Error::new(
+            Kind::Failed,
+            "The proxy mode is not part of this version yet",
+        )
+        .with_hint("Put the keys into the program's environment: vault run --mode env -- CMD"));
+    }
+    let gathered = gather(args, context)?;
+    let (program, arguments) = args
+        .command
+        .split_first()
+        .ok_or_else(|| Error::new(Kind::Usage, "Say what to run").with_hint("vault run --help"))?;
+    let mut command = Command::new(program);
+    command.args(arguments);
+    for variable in VAULT_VARIABLES {
+        command.env_remove(variable);
+    }
+    for (name, value) in variables::collect(&gathered)? {
+        command.env(name.as_str(), value.reveal());
+    }
+    for descriptor in context.passphrase_descriptors() {
+        process::close_on_exec(descriptor);
+    }
+    context.inherited.restore().map_err(|error| {
+        Error::new(Kind::Failed, "Cannot give the program its limits back").with_source(error)
+    })?;
+    let failed = command.exec();
+    Ok(report(&failed, program, context))
+}
+
+/// `--only` narrows the connections; plain secrets then are those of
+/// `--with`. Without either the program gets what `export` would print.
+fn gather(args: &RunArgs, context: &Context) -> Result<Vec<variables::Variable>> {
+    let naming = Naming::default();
+    let with: Vec<_> = args.with.iter().cloned().map(Target::Secret).collect();
+    if args.only.is_empty() && with.is_empty() {
+        return variables::gather(&Wanted::Defaults, &naming, context);
+    }
+    if args.only.is_empty() {
+        return variables::gather(&Wanted::ConnectionsAnd(&args.with), &naming, context);
+    }
+    let named: Vec<_> = args.only.iter().cloned().chain(with).collect();
+    variables::gather(&Wanted::Named(&named), &naming, context)
+}
+
+fn report(failed: &std::io::Error, program: &OsString, context: &Context) -> u8 {
+    let name = crate::text::printable(&program.to_string_lossy()).into_owned();
+    let (code, message, hint) = match failed.kind() {
+        std::io::ErrorKind::NotFound => (
+            NOT_FOUND,
+            format!("There is no program {name}"),
+            "Check its name and PATH.",
+        ),
+        _ => (
+            NOT_EXECUTABLE,
+            format!("{name} cannot be run: {failed}"),
+            "Check that it is a program, and its mode: ls -l",
+        ),
+    };
+    context
+        .output
+        .error(&Error::new(Kind::Failed, message).with_hint(hint));
+    code
+}

@@ -1,0 +1,68 @@
+//! The places that read a secret, by name and number (STYLE.md, rule 16).
+
+#![allow(clippy::unwrap_used)] // also in helpers
+
+mod source;
+
+use std::collections::BTreeMap;
+
+use source::{Source, words};
+
+/// How often a file names `reveal`.
+const PLACES: &[(&str, usize)] = &[
+    ("cli/command/get.rs", 4),
+    ("cli/command/init.rs", 1),
+    ("cli/command/login.rs", 1),
+    ("cli/command/run.rs", 1),
+    ("cli/fields.rs", 3),
+    ("credential/mod.rs", 2),
+    ("export/mod.rs", 1),
+    ("json.rs", 2),
+    ("provider/field.rs", 2),
+    ("seal/identity.rs", 1),
+    ("seal/mod.rs", 3),
+    ("unlock/source.rs", 1),
+    ("vault/document.rs", 1),
+];
+
+fn reveals(sources: &[Source]) -> BTreeMap<&str, usize> {
+    sources
+        .iter()
+        .map(|source| {
+            let code = source.without_tests();
+            let named = words(code, "reveal").filter(|at| !code[..*at].ends_with("fn "));
+            (source.path.as_str(), named.count())
+        })
+        .filter(|(_, count)| *count > 0)
+        .collect()
+}
+
+#[test]
+fn secrets_are_read_in_the_listed_places_only() {
+    let sources = Source::all();
+    let found = reveals(&sources);
+    let listed: BTreeMap<_, _> = PLACES.iter().copied().collect();
+    let lines: String = found
+        .iter()
+        .map(|(path, count)| format!("    ({path:?}, {count}),\n"))
+        .collect();
+    assert!(
+        found == listed,
+        "The places that read secrets have changed. Look at each new one: does the text go only \
+         where its secret belongs, is the copy wiped, and can no error, log or panic show it? \
+         Could it do with the length, a comparison or a fingerprint instead? Where it must be, \
+         put it into PLACES here, so that a reviewer sees it. Found:\n{lines}"
+    );
+}
+
+#[test]
+fn every_way_to_say_it_counts() {
+    let text = "pub fn reveal(&self) {} fn f() { x.reveal(); y\n    .reveal(); \
+                z.map(Secret::reveal); x.revealed(); /* reveal */ }\n\
+                #[cfg(test)]\nmod tests { fn g() { x.reveal(); } }";
+    let sources = [
+        Source::new("a.rs", text),
+        Source::new("a/tests.rs", "x.reveal()"),
+    ];
+    assert_eq!(reveals(&sources), BTreeMap::from([("a.rs", 3)]));
+}
