@@ -687,6 +687,8 @@ fn a_broken_definition_leaves_the_other_providers_to_export_and_run() {
         .ok()
         .says(contains("github/default is left out"));
     assert!(exported.json().get("OPENAI_API_KEY").is_some());
-    environment.vault(["run", "--mode", "env", "--", "true"]).ok();
+    environment
+        .vault(["run", "--mode", "env", "--", "true"])
+        .ok();
     environment.vault(["export", "github"]).fails(5);
 }

@@ -41,7 +41,7 @@ pub fn main() -> u8 {
     // a handler, unlike ignoring, is not passed on to children.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let cli = match Cli::try_parse_from(&arguments) {
+    let cli = match Cli::quick(&arguments).map_or_else(|| Cli::try_parse_from(&arguments), Ok) {
         Ok(cli) => cli,
         Err(error) => return refusal::report(&error, &arguments, &environment),
     };

@@ -44,6 +44,20 @@ pub struct Slotted {
 }
 
 impl Sealed {
+    /// Reads the form of a vault file.
+    ///
+    /// # Errors
+    /// The reason why it is none.
+    pub fn parse(bytes: Vec<u8>) -> Result<Self, &'static str> {
+        let text = String::from_utf8(bytes).map_err(|_| "it is not text")?;
+        let layout = Layout::of(&text)?;
+        Ok(Self {
+            text,
+            layout,
+            loose_mode: None,
+        })
+    }
+
     /// Which slots there are.
     pub fn slots(&self) -> Slots {
         self.layout.slots()

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::layout::{LARGEST, Layout, Parts};
+use super::layout::{LARGEST, Parts};
 use super::lock;
 use super::pin::{Pin, PinFile};
 use super::sealed::{Opened, Pinned, Sealed};
@@ -220,14 +220,10 @@ impl Store {
         };
         let loose_mode = file.loose_mode();
         // Taken out of the buffer that would be wiped: it is all sealed.
-        let text = String::from_utf8(std::mem::take(&mut *file.bytes))
-            .map_err(|_| damaged(path, "it is not text"))?;
-        let layout = Layout::of(&text).map_err(|reason| damaged(path, reason))?;
-        Ok(Some(Sealed {
-            text,
-            layout,
-            loose_mode,
-        }))
+        let mut sealed = Sealed::parse(std::mem::take(&mut *file.bytes))
+            .map_err(|reason| damaged(path, reason))?;
+        sealed.loose_mode = loose_mode;
+        Ok(Some(sealed))
     }
 }
 
