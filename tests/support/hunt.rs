@@ -32,7 +32,7 @@ impl Canary {
             ("plain", bytes.to_owned()),
             ("in upper hexadecimal", hex.to_uppercase().into_bytes()),
             ("in hexadecimal", hex.into_bytes()),
-            ("in JSON", json[1..json.len() - 1].as_bytes().to_owned()),
+            ("in JSON", json.as_bytes()[1..json.len() - 1].to_owned()),
         ];
         for shift in 0..3 {
             // However it lies in what was encoded: the characters that depend
