@@ -17,7 +17,9 @@ const ROWS: [&[&str]; 7] = [
     ],
     &["seal", "provider", "policy"],
     &["credential"],
-    &["vault", "unlock", "net", "flow", "export", "usage"],
+    &[
+        "vault", "unlock", "net", "flow", "export", "import", "usage",
+    ],
     &["broker"],
     &["gateway", "dashboard"],
     &["cli"],

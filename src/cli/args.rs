@@ -6,8 +6,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
 use super::command::{
-    backups, connection, doctor, export, get, history, init, list, login, logout, provider, rekey,
-    run, secret, unlock,
+    backups, connection, doctor, export, get, history, import, init, list, login, logout, provider,
+    rekey, run, secret, unlock,
 };
 use super::global::Global;
 
@@ -93,6 +93,8 @@ pub enum Command {
     Provider(provider::ProviderArgs),
     /// Print the definition of a provider as JSON, fit to be edited
     Inspect(provider::InspectArgs),
+    /// Take in the keys of a .env file, a JSON file or an authsome home
+    Import(import::ImportArgs),
     /// Make the vault
     Init(init::InitArgs),
     /// Keep the vault open for a while, so that its passphrase is typed once

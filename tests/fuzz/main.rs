@@ -4,6 +4,8 @@
 //!
 //! `FUZZ_SECONDS=60 cargo test --test fuzz` runs each for a minute.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)] // also in helpers
+
 use std::time::{Duration, Instant};
 
 mod parsers;
