@@ -9,6 +9,7 @@ pub mod credential;
 pub mod error;
 pub mod export;
 pub mod files;
+pub mod import;
 pub mod json;
 pub mod name;
 pub mod process;

@@ -673,3 +673,22 @@ fn a_broken_definition_blocks_its_own_provider_alone() {
         .finish()
         .prints(contains("github.json"));
 }
+
+#[test]
+fn a_broken_definition_leaves_the_other_providers_to_export_and_run() {
+    let environment = TestEnvironment::new();
+    environment.log_in("default");
+    let key = environment.secret("a key", "ghp_FAKEFAKEFAKEFAKEFAKEFAKEFAKEFAKEFAKE");
+    environment.vault(["login", "github"]).stdin(key).ok();
+    std::fs::write(environment.home().join("providers/github.json"), "{").unwrap();
+    let exported = environment
+        .vault(["export", "--format", "json"])
+        .asks_for_secrets()
+        .ok()
+        .says(contains("github/default is left out"));
+    assert!(exported.json().get("OPENAI_API_KEY").is_some());
+    environment
+        .vault(["run", "--mode", "env", "--", "true"])
+        .ok();
+    environment.vault(["export", "github"]).fails(5);
+}

@@ -1,4 +1,4 @@
-//! The house of DESIGN.md: each room uses the rows above its own, siblings
+//! The house of docs/architecture.md: each room uses the rows above its own, siblings
 //! not at all unless said, and some things are done in one room only.
 
 #![allow(clippy::unwrap_used)] // also in helpers
@@ -17,7 +17,9 @@ const ROWS: [&[&str]; 7] = [
     ],
     &["seal", "provider", "policy"],
     &["credential"],
-    &["vault", "unlock", "net", "flow", "export", "usage"],
+    &[
+        "vault", "unlock", "net", "flow", "export", "import", "usage",
+    ],
     &["broker"],
     &["gateway", "dashboard"],
     &["cli"],

@@ -1,11 +1,13 @@
 //! The list of commands.
 
+use std::ffi::OsString;
+
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
 use super::command::{
-    backups, connection, doctor, export, get, history, init, list, login, logout, provider, rekey,
-    run, secret, unlock,
+    backups, connection, doctor, export, get, history, import, init, list, login, logout, provider,
+    rekey, run, secret, unlock,
 };
 use super::global::Global;
 
@@ -35,6 +37,29 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// Reads `vault get …` without building every other command first, which
+    /// would take longer than opening a vault. What does not parse here, a
+    /// plea for help included, is `None`, and judged by the whole parser.
+    pub fn quick(arguments: &[OsString]) -> Option<Self> {
+        #[derive(Debug, Parser)]
+        struct Get {
+            #[command(flatten)]
+            global: Global,
+            #[command(flatten)]
+            args: get::GetArgs,
+        }
+        let (command, rest) = arguments.get(1..)?.split_first()?;
+        if command != "get" {
+            return None;
+        }
+        let words = arguments.iter().take(1).chain(rest);
+        let Get { global, args } = Get::try_parse_from(words).ok()?;
+        let command = Command::Get(args);
+        Some(Self { global, command })
+    }
 }
 
 /// All commands.
@@ -68,6 +93,8 @@ pub enum Command {
     Provider(provider::ProviderArgs),
     /// Print the definition of a provider as JSON, fit to be edited
     Inspect(provider::InspectArgs),
+    /// Take in the keys of a .env file, a JSON file or an authsome home
+    Import(import::ImportArgs),
     /// Make the vault
     Init(init::InitArgs),
     /// Keep the vault open for a while, so that its passphrase is typed once
@@ -88,4 +115,44 @@ pub enum Command {
     Backups(backups::BackupsArgs),
     /// Check that everything is as it should be
     Doctor(doctor::DoctorArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_quickly_is_read_the_same_as_the_long_way() {
+        let read = |line: &str| {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            (Cli::quick(&words), Cli::try_parse_from(&words))
+        };
+        for line in [
+            "vault get openai",
+            "vault get openai/team --field api_key --show-secret",
+            "vault get -F api_key openai --json --file /v.age --identity a --identity b",
+            "vault get KEY --show-secret --quiet --no-input --color never -- ",
+            "vault get openai --connection team -v --max-work-factor 18 --passphrase-fd 3",
+        ] {
+            let (quick, whole) = read(line);
+            if let Ok(whole) = &whole {
+                let quick = quick.expect(line);
+                assert_eq!(format!("{quick:?}"), format!("{whole:?}"), "{line}");
+            } else {
+                assert!(quick.is_none(), "{line}");
+            }
+        }
+        for line in [
+            "vault",
+            "vault get",
+            "vault get --help",
+            "vault get openai --nonsense",
+            "vault --json get openai",
+            "vault list",
+            "vault get openai --version",
+            "vault get openai --max-work-factor 99",
+        ] {
+            assert!(read(line).0.is_none(), "{line}");
+        }
+    }
 }

@@ -230,7 +230,7 @@ fn print_table(
     context.output.note(match (args.due, args.connected) {
         (true, _) => "Nothing is due.",
         (_, true) => "Nothing is connected yet. Begin with: vault login openai",
-        _ => "There is no such provider. See all: vault list",
+        _ => "There is no provider in that category. See the categories: vault provider list",
     });
     Ok(())
 }

@@ -20,7 +20,7 @@ use crate::seal::VaultKey;
 use crate::vault::Document;
 
 /// After how long a key wants to be replaced, where nobody says otherwise.
-const ROTATE_AFTER_DAYS: u32 = 90;
+pub(super) const ROTATE_AFTER_DAYS: u32 = 90;
 
 /// Store a credential
 #[derive(Debug, Args)]
@@ -204,7 +204,8 @@ fn at_base_url(definition: Definition, args: &LoginArgs) -> Result<Definition> {
     }
 }
 
-fn kind_of(definition: &Definition) -> Result<AuthKind> {
+/// How a connection of this provider is used.
+pub(super) fn kind_of(definition: &Definition) -> Result<AuthKind> {
     use provider::AuthKind as Kinds;
     let fixed = [Kinds::ApiKey, Kinds::Basic, Kinds::AwsSigV4];
     if definition.auth_type() == &Kinds::None {

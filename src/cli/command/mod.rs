@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod export;
 pub mod get;
 pub mod history;
+pub mod import;
 pub mod init;
 pub mod list;
 pub mod login;

@@ -17,7 +17,7 @@ use crate::name::VariableName;
 use crate::secret::Secret;
 use crate::vault::Document;
 
-const ROTATE_AFTER_DAYS: u32 = 90;
+pub(super) const ROTATE_AFTER_DAYS: u32 = 90;
 
 /// Store a plain secret, such as DATABASE_URL
 #[derive(Debug, Args)]
@@ -111,7 +111,7 @@ pub fn set(args: &SetArgs, context: &Context) -> Result<()> {
     Ok(())
 }
 
-fn value_field() -> crate::name::FieldName {
+pub(super) fn value_field() -> crate::name::FieldName {
     "value".parse().expect("'value' is a field's name")
 }
 
