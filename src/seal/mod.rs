@@ -99,7 +99,9 @@ pub struct SealError(String);
 
 impl From<SealError> for Error {
     fn from(error: SealError) -> Self {
-        Self::new(Kind::Failed, "Cannot seal the vault").with_source(error)
+        Self::new(Kind::Failed, "Cannot seal the vault")
+            .with_source(error)
+            .with_hint("Check the recipients, and that their plugins work: vault recipients")
     }
 }
 
@@ -213,7 +215,15 @@ fn seal(recipients: &[Box<dyn age::Recipient + Send>], plain: &[u8]) -> Result<S
 }
 
 fn seal_error(error: impl std::fmt::Display) -> SealError {
-    SealError(error.to_string())
+    SealError(first_line(error))
+}
+
+/// What the library says, without the marks that it puts around names, and
+/// without its advice to have private keys printed.
+fn first_line(error: impl std::fmt::Display) -> String {
+    let mut text = error.to_string();
+    text.truncate(text.find('\n').unwrap_or(text.len()));
+    text.replace(['\u{2068}', '\u{2069}'], "")
 }
 
 fn open<'a>(
@@ -255,7 +265,7 @@ fn open_error(error: age::DecryptError, limit: u8) -> OpenError {
             OpenError::Damaged("its header was changed after it was sealed".to_owned())
         }
         DecryptError::Plugin(_) | DecryptError::PluginResolve(_) => {
-            OpenError::Plugin(error.to_string())
+            OpenError::Plugin(first_line(error))
         }
         other => OpenError::Damaged(other.to_string()),
     }
