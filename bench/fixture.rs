@@ -61,13 +61,10 @@ fn make(folder: &Path, count: usize, passphrase: Option<(Secret, u8)>) -> Result
             &Prompts(Arc::new(Nobody)),
         )?),
         key,
-        roster: Roster {
-            passphrase: passphrase.map(|_| now),
-            recipients: vec![RosterEntry {
-                recipient,
-                added: now,
-            }],
-        },
+        roster: Roster::new(
+            passphrase.map(|_| now),
+            vec![RosterEntry::new(recipient, now)],
+        ),
     };
     let places = Places {
         file: folder.join("vault.age"),

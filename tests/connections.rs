@@ -692,3 +692,29 @@ fn a_broken_definition_leaves_the_other_providers_to_export_and_run() {
         .ok();
     environment.vault(["export", "github"]).fails(5);
 }
+
+#[test]
+fn purging_finds_a_secret_under_the_name_that_it_had_before() {
+    let environment = TestEnvironment::new();
+    environment.log_in("a");
+    environment.vault(["rename", "openai/a", "b"]).ok();
+    environment.log_in("other");
+    environment.vault(["logout", "openai/b", "--purge"]).ok();
+    let backups = json_of(&environment, &["backups"]);
+    assert_eq!(backups["backups"], json!([]), "each of them held it");
+}
+
+#[test]
+fn a_vault_that_was_seen_and_is_gone_is_not_made_anew_by_a_login() {
+    let environment = TestEnvironment::new();
+    environment.log_in("first");
+    std::fs::remove_file(environment.vault_file()).unwrap();
+    let key = environment.key("second");
+    environment
+        .vault(["login", "openai"])
+        .stdin(&key)
+        .fails(7)
+        .says(contains("vault doctor --accept"));
+    environment.vault(["doctor", "--accept"]).ok();
+    environment.vault(["login", "openai"]).stdin(&key).ok();
+}

@@ -18,7 +18,7 @@ use crate::seal::{
 };
 use crate::secret::Secret;
 use crate::unlock::{Ask, Door, IdentitySource, PassphraseSource, Rank, Sources, Unlocked};
-use crate::vault::{self, Change, Document, Moment, Opened, Sealed, Store, VaultError};
+use crate::vault::{self, Moment, Opened, Sealed, Store, VaultError};
 
 /// Everything that a run of the program knows from outside.
 pub struct Context {
@@ -270,24 +270,10 @@ impl Context {
     pub fn unlock_with(&self, sealed: &Sealed, store: &Store, ask: &dyn Ask) -> Result<Unlocked> {
         let door = VaultDoor {
             sealed,
-            store,
             max_work_factor: self.max_work_factor(),
             prompts: self.prompts(),
         };
         self.sources_of(store)?.open(&door, ask)
-    }
-
-    /// Opens the vault and changes it.
-    ///
-    /// # Errors
-    /// It cannot be opened, or the change failed; the vault is as it was.
-    pub fn change<T>(
-        &self,
-        command: &str,
-        apply: impl FnOnce(&mut Document) -> Result<T>,
-    ) -> Result<T> {
-        let (store, opened) = self.open()?;
-        store.change(&opened.key, self.moment(command), Change::Ordinary, apply)
     }
 
     /// That there is no vault to work with.
@@ -328,10 +314,22 @@ fn secret_text(value: &std::ffi::OsStr, variable: &str) -> Result<Secret> {
         })
 }
 
+/// That a slot of this file is beyond opening.
+pub fn broken(sealed: &Sealed, error: OpenError) -> Error {
+    let path = sealed.path().to_owned();
+    match error {
+        OpenError::TooMuchWork { .. } => VaultError::TooMuchWork { path, error }.into(),
+        other => VaultError::Damaged {
+            path,
+            reason: format!("a key slot cannot be opened: {other}"),
+        }
+        .into(),
+    }
+}
+
 /// A vault file as something that sources can try to open.
 struct VaultDoor<'a> {
     sealed: &'a Sealed,
-    store: &'a Store,
     max_work_factor: u8,
     prompts: Prompts,
 }
@@ -366,14 +364,6 @@ impl Door for VaultDoor<'_> {
     }
 
     fn broken(&self, error: OpenError) -> Error {
-        let path = self.store.path().to_owned();
-        match error {
-            OpenError::TooMuchWork { .. } => VaultError::TooMuchWork { path, error }.into(),
-            other => VaultError::Damaged {
-                path,
-                reason: format!("a key slot cannot be opened: {other}"),
-            }
-            .into(),
-        }
+        broken(self.sealed, error)
     }
 }

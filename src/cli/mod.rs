@@ -3,6 +3,7 @@
 
 mod args;
 mod command;
+mod commit;
 mod context;
 mod duration;
 mod environment;

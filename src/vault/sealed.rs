@@ -1,6 +1,8 @@
 //! A vault file in its states: read and still sealed, open, or about to be
 //! made.
 
+use std::path::{Path, PathBuf};
+
 use super::layout::{Layout, Parts};
 use super::pin::Pin;
 use super::{Document, Roster, SlotKind, Slots};
@@ -8,6 +10,8 @@ use crate::seal::{Fingerprint, OpenError, Opener, Prompts, VaultKey};
 
 /// A vault as it was read: whole in form, still sealed.
 pub struct Sealed {
+    /// Where it was read, for messages.
+    pub(super) path: PathBuf,
     pub(super) text: String,
     pub(super) layout: Layout,
     pub(super) loose_mode: Option<u32>,
@@ -52,6 +56,7 @@ impl Sealed {
         let text = String::from_utf8(bytes).map_err(|_| "it is not text")?;
         let layout = Layout::of(&text)?;
         Ok(Self {
+            path: PathBuf::new(),
             text,
             layout,
             loose_mode: None,
@@ -61,6 +66,11 @@ impl Sealed {
     /// Which slots there are.
     pub fn slots(&self) -> Slots {
         self.layout.slots()
+    }
+
+    /// Where it was read.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The mode, where others than the owner may read the file.
@@ -105,9 +115,11 @@ impl Opened {
     /// What the pin is to remember of it.
     pub fn pin(&self) -> Pin {
         Pin {
+            vault_id: self.document.vault_id.clone(),
             fingerprint: self.fingerprint.clone(),
             generation: self.document.generation,
             payload: self.payload.clone(),
+            next: None,
         }
     }
 

@@ -443,7 +443,9 @@ fn check_other_vaults(findings: &mut Findings, context: &Context) {
 /// Takes the vault as it is, after showing what was expected and what is.
 fn accept(context: &Context) -> Result<()> {
     let store = context.store()?;
-    let sealed = store.read()?.ok_or_else(|| context.no_vault())?;
+    let Some(sealed) = store.read()? else {
+        return forget(&store, context);
+    };
     let unlocked = context.unlock(&sealed, &store)?;
     let opened = store.open_unpinned(&sealed, unlocked.key)?;
     let found = opened.pin();
@@ -467,6 +469,25 @@ fn accept(context: &Context) -> Result<()> {
         "Last seen here: {before}\nThe vault now:  {}, last changed {}\nAccepted.",
         line(&found),
         opened.document.updated_at
+    ));
+    Ok(())
+}
+
+/// Takes it that the vault which was seen here is gone for good.
+fn forget(store: &Store, context: &Context) -> Result<()> {
+    let Some(seen) = store.pin().ok().flatten() else {
+        return Err(context.no_vault());
+    };
+    store.forget()?;
+    if context.output.json {
+        return output::print_json(&json!({
+            "seen": {"fingerprint": seen.fingerprint.to_string(), "generation": seen.generation},
+            "accepted": null,
+        }));
+    }
+    context.output.note(&format!(
+        "Last seen here: generation {}, fingerprint {}\nThe vault now:  none\nAccepted.",
+        seen.generation, seen.fingerprint
     ));
     Ok(())
 }

@@ -158,11 +158,14 @@ fn store(
     context: &Context,
 ) -> Result<()> {
     let mut login = Some(login);
+    let store = context.store()?;
     init::store(context, "login", key, |document: &mut Document| {
         refuse_second(document, id, force)?;
         if let Some(Login { kind, value }) = login.take() {
-            let existing = document.connection(id).ok().flatten();
-            let retired = document.retired_connection(id).ok().flatten();
+            let existing = document.connection(id).map_err(|bad| store.damaged(bad))?;
+            let retired = document
+                .retired_connection(id)
+                .map_err(|bad| store.damaged(bad))?;
             let credential = Credential::stored(kind, value, existing, retired);
             document.put_connection(id, &credential);
         }
