@@ -20,7 +20,7 @@ use crate::credential::Credential;
 use crate::json::{JsonError, Members, Name, ObjectWriter, UniqueMap};
 use crate::name::{ConnectionId, ConnectionName, ProviderName, VariableName};
 use crate::seal::Recipient;
-use crate::secret::{Secret, SecretBuffer};
+use crate::secret::{Secret, SecretBuffer, wipe};
 
 /// The format that this version reads and writes.
 const FORMAT: u64 = 1;
@@ -150,7 +150,7 @@ impl Document {
                 Shelf::read(whole, &retired.connections, &retired.secrets)?
             }
         };
-        let read = Self {
+        let mut read = Self {
             vault_id: head.require("vault")?,
             generation: head.require("generation")?,
             updated_at: parse_time(&head.require::<String>("updated_at")?, "updated_at")?,
@@ -166,7 +166,8 @@ impl Document {
                 .collect(),
             text: Zeroizing::default(),
         };
-        Ok(Self { text, ..read })
+        read.text = text;
+        Ok(read)
     }
 
     /// Writes the document, padded.
@@ -448,6 +449,12 @@ impl Shelf {
             self.connections.remove(&id.provider);
         }
         record
+    }
+}
+
+impl Drop for Document {
+    fn drop(&mut self) {
+        wipe(&mut self.text);
     }
 }
 
