@@ -41,28 +41,23 @@ impl FileError {
 
 impl From<FileError> for Error {
     fn from(error: FileError) -> Self {
+        let shown = error.path.display();
         let hint = match error.source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Some("Nothing was changed. Make room, then run the command again.".to_owned())
+                "Nothing was changed. Make room, then run the command again.".to_owned()
             }
-            io::ErrorKind::PermissionDenied => Some(format!(
-                "Look at its owner and mode: ls -ld '{}'",
-                error.path.display()
-            )),
-            io::ErrorKind::ReadOnlyFilesystem => Some(format!(
-                "The file system is read-only: findmnt --target '{}'",
-                error.path.display()
-            )),
+            io::ErrorKind::PermissionDenied => {
+                format!("Look at its owner and mode: ls -ld '{shown}'")
+            }
+            io::ErrorKind::ReadOnlyFilesystem => {
+                format!("The file system is read-only: findmnt --target '{shown}'")
+            }
             io::ErrorKind::FileTooLarge if error.action == "write" => {
-                Some("Nothing was changed. Look at the limit on file sizes: ulimit -f".to_owned())
+                "Nothing was changed. Look at the limit on file sizes: ulimit -f".to_owned()
             }
-            _ => None,
+            _ => format!("Look at it: ls -ld '{shown}'"),
         };
-        let plain = Self::new(Kind::Failed, error.to_string());
-        match hint {
-            Some(hint) => plain.with_hint(hint),
-            None => plain,
-        }
+        Self::new(Kind::Failed, error.to_string()).with_hint(hint)
     }
 }
 

@@ -31,14 +31,15 @@ pub use args::Cli;
 /// Runs the program and tells its exit code.
 pub fn main() -> u8 {
     quiet_panics();
+    // First of all: what is read from here on may be secret.
+    let inherited = process::harden();
     let environment = environment::Environment::read();
     if environment.age_debug {
-        return without_age_debug();
+        return without_age_debug(inherited.as_ref().ok());
     }
     // A write beyond a limit on file sizes is then an error and not the end;
     // a handler, unlike ignoring, is not passed on to children.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
-    let inherited = process::harden();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let cli = match Cli::quick(&arguments).map_or_else(|| Cli::try_parse_from(&arguments), Ok) {
         Ok(cli) => cli,
@@ -112,7 +113,9 @@ fn quiet_panics() {
 /// `AGEDEBUG` makes the age library and its plugins print what they exchange,
 /// file keys included. Variables cannot be unset in a running program without
 /// risk, so the program starts anew without it.
-fn without_age_debug() -> u8 {
+fn without_age_debug(inherited: Option<&process::Inherited>) -> u8 {
+    // So that it finds the limits that we found.
+    let _ = inherited.map(process::Inherited::restore);
     let failed = match std::env::current_exe() {
         Ok(program) => std::process::Command::new(program)
             .args(std::env::args_os().skip(1))

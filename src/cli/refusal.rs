@@ -4,11 +4,14 @@
 use std::ffi::OsString;
 use std::io::Write;
 
+use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::environment::Environment;
 use super::output::{ColorChoice, Output};
 use crate::error::{Error, Kind};
+use crate::name::BadName;
+use crate::text;
 
 /// Names that people give a flag which would take a secret.
 const SECRET_FLAGS: [&str; 10] = [
@@ -89,14 +92,20 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
         }
         ErrorKind::InvalidSubcommand => {
             let refused = usage("There is no such command".to_owned());
-            match context(ContextKind::SuggestedSubcommand) {
+            let given = context(ContextKind::InvalidSubcommand).unwrap_or_default();
+            let known = super::args::Cli::command();
+            let names = known
+                .get_subcommands()
+                .filter(|command| !command.is_hide_set());
+            match text::nearest(&given, names.map(clap::Command::get_name)) {
                 Some(suggested) => refused.with_hint(format!("Did you mean: vault {suggested}")),
                 None => refused.with_hint("See what there is: vault --help"),
             }
         }
         ErrorKind::MissingRequiredArgument => {
-            let missing = argument_list(&context(ContextKind::InvalidArg).unwrap_or_default());
-            usage(format!("{missing} is missing")).with_hint(help)
+            let names = context(ContextKind::InvalidArg).unwrap_or_default();
+            let first = names.split(", ").next().unwrap_or_default();
+            usage(format!("Missing: {}", described(first, arguments))).with_hint(help)
         }
         ErrorKind::MissingSubcommand => usage("Say what to do".to_owned()).with_hint(help),
         ErrorKind::ArgumentConflict => {
@@ -107,7 +116,11 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
             let name = argument.unwrap_or_default();
             let name = name.trim_matches(['<', '>']).to_owned();
-            let source = std::error::Error::source(error).map(ToString::to_string);
+            let source = std::error::Error::source(error);
+            if let Some(bad) = source.and_then(|source| source.downcast_ref::<BadName>()) {
+                return bad.clone().into();
+            }
+            let source = source.map(ToString::to_string);
             let refused = usage(match source {
                 Some(reason) => format!("{name}: {reason}"),
                 None => format!("{name} does not take this value"),
@@ -124,26 +137,60 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
     }
 }
 
-fn argument_list(names: &str) -> String {
-    names.replace(['<', '>'], "")
+/// An argument in the words of its help: `the provider (P)`.
+fn described(name: &str, arguments: &[OsString]) -> String {
+    let name = name.replace(['<', '>'], "");
+    let bare = name.trim_end_matches("...");
+    let command = innermost_command(arguments);
+    let help = command
+        .get_positionals()
+        .find(|positional| {
+            let names = positional.get_value_names().unwrap_or_default();
+            names.iter().any(|known| known.as_str() == bare)
+        })
+        .and_then(clap::Arg::get_help)
+        .map(ToString::to_string);
+    match help {
+        Some(help) => {
+            let begin = help.split([';', ',']).next().unwrap_or(bare);
+            format!("{} ({bare})", lower_first(begin))
+        }
+        None => name,
+    }
+}
+
+fn lower_first(text: &str) -> String {
+    let mut characters = text.chars();
+    match characters.next() {
+        Some(first) => first.to_lowercase().chain(characters).collect(),
+        None => String::new(),
+    }
 }
 
 /// The command that was meant, as far as the words are known commands.
 fn command_in(arguments: &[OsString]) -> String {
-    use clap::CommandFactory;
+    let (path, _) = walk(arguments);
+    path
+}
+
+fn innermost_command(arguments: &[OsString]) -> clap::Command {
+    let (_, command) = walk(arguments);
+    command
+}
+
+fn walk(arguments: &[OsString]) -> (String, clap::Command) {
     let mut known = super::args::Cli::command();
     let mut path = "vault".to_owned();
     for argument in arguments.iter().skip(1) {
-        let Some(found) = argument
+        let found = argument
             .to_str()
-            .and_then(|word| known.find_subcommand(word))
-            .cloned()
-        else {
+            .and_then(|word| known.find_subcommand(word));
+        let Some(found) = found.cloned() else {
             continue;
         };
         path.push(' ');
         path.push_str(found.get_name());
         known = found;
     }
-    path
+    (path, known)
 }

@@ -54,7 +54,7 @@ impl Table {
 
     fn drop_columns(&self, rows: &mut [Vec<String>], width: usize) {
         for heading in self.dispensable {
-            if least_width(rows) <= width {
+            if full_width(rows) <= width {
                 return;
             }
             let position = rows
@@ -102,14 +102,13 @@ impl Table {
     }
 }
 
-/// The least that a row of so many columns takes.
-fn least_width(rows: &[Vec<String>]) -> usize {
+/// What a row takes where nothing is shortened.
+fn full_width(rows: &[Vec<String>]) -> usize {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     (0..columns)
         .map(|column| {
             let cells = rows.iter().filter_map(|row| row.get(column));
-            let widest = cells.map(|cell| cell.chars().count()).max().unwrap_or(0);
-            widest.min(NARROWEST) + GAP
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0) + GAP
         })
         .sum::<usize>()
         .saturating_sub(GAP)

@@ -74,10 +74,14 @@ impl Field {
         let value = value.reveal();
         let is_broken = |c: char| c.is_control() || c.is_whitespace();
         if value.is_empty() {
-            return Err(self.refusal("The", "is empty."));
+            return Err(self.refusal("The", "is empty.").with_hint(
+                "Copy it again, or check what the pipe brings: printf '%s' \"$KEY\" | wc -c",
+            ));
         }
         if !self.is_multiline && value.contains(is_broken) {
-            return Err(self.refusal("The", "has white space or control characters inside."));
+            return Err(self
+                .refusal("The", "has white space or control characters inside.")
+                .with_hint("Copy it again, as one line; something else came with it."));
         }
         let other = self
             .lookalikes

@@ -274,7 +274,7 @@ impl Sources {
             }
             return Ok(None);
         }
-        match door.try_passphrase(passphrase.text()?) {
+        match door.try_passphrase(passphrase.text(ask)?) {
             Ok(key) => Ok(Some(Unlocked {
                 key,
                 source: source.to_string(),
@@ -301,7 +301,7 @@ impl Sources {
         let origin = file.origin().to_owned();
         let typed;
         let (words, from_rank) = if passphrase.source.is_some() {
-            (passphrase.text()?, true)
+            (passphrase.text(ask)?, true)
         } else {
             let prompt = format!("Passphrase of the identity {origin}: ");
             let Some(words) = ask.passphrase(&prompt)? else {
@@ -363,11 +363,11 @@ impl Sources {
     ///
     /// # Errors
     /// The source cannot be read.
-    pub fn passphrase(&self) -> Result<Option<Secret>, Error> {
+    pub fn passphrase(&self, ask: &dyn Ask) -> Result<Option<Secret>, Error> {
         self.ranks
             .iter()
             .find_map(|rank| rank.passphrase.as_ref())
-            .map(|source| load_passphrase(source).map_err(Error::from))
+            .map(|source| load_passphrase(source, ask).map_err(Error::from))
             .transpose()
     }
 
@@ -401,10 +401,10 @@ impl<'a> Passphrase<'a> {
         }
     }
 
-    fn text(&mut self) -> Result<&Secret, UnlockError> {
+    fn text(&mut self, ask: &dyn Ask) -> Result<&Secret, UnlockError> {
         let text = match (self.text.take(), self.source) {
             (Some(text), _) => text,
-            (None, Some(source)) => load_passphrase(source)?,
+            (None, Some(source)) => load_passphrase(source, ask)?,
             (None, None) => return Err(UnlockError::Locked("no passphrase was given")),
         };
         Ok(self.text.insert(text))

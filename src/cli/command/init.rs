@@ -180,7 +180,7 @@ impl Plan {
         }
         let sources = context.sources()?;
         let given = sources.identities().unwrap_or_default();
-        let mut passphrase = sources.passphrase()?;
+        let mut passphrase = sources.passphrase(&context.terminal)?;
         for source in given {
             let (recipients, used) = recipients_of(
                 source,

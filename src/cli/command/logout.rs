@@ -65,13 +65,20 @@ pub fn run(args: &LogoutArgs, context: &Context) -> Result<()> {
         vec![which(&opened.document, &reference, args.purge, context)?]
     };
     let left = leave(&store, &opened.key, &ids, args.purge, "logout", context)?;
-    report(&left, context)
+    let was_connected = |id: &ConnectionId| opened.document.connections().any(|held| held == *id);
+    let what = if ids.iter().any(was_connected) {
+        "Logged out of"
+    } else {
+        "Removed the history of"
+    };
+    report(&left, what, context)
 }
 
 /// Lets go of everything of a provider.
 pub fn revoke(args: &RevokeArgs, context: &Context) -> Result<()> {
     let left = revoke_all(&args.provider, context)?;
-    report(&left, context)
+    report(&left, "Logged out of", context)?;
+    tell_what_still_works(&args.provider, context)
 }
 
 /// Lets go of everything of a provider, its definition included.
@@ -108,13 +115,17 @@ pub fn remove(args: &RevokeArgs, context: &Context) -> Result<()> {
             "status": "not_connected", "provider": name.as_str(), "connection": null,
         }));
     }
-    report(&left, context)
+    report(&left, "Logged out of", context)
 }
 
 fn revoke_all(provider: &ProviderName, context: &Context) -> Result<Vec<ConnectionId>> {
     let (store, opened) = context.open()?;
     let ids = all_of(&opened.document, provider, false, context)?;
-    let left = leave(&store, &opened.key, &ids, false, "revoke", context)?;
+    leave(&store, &opened.key, &ids, false, "revoke", context)
+}
+
+/// A key that nobody took back at its provider goes on working.
+fn tell_what_still_works(provider: &ProviderName, context: &Context) -> Result<()> {
     let definition = context
         .catalog()?
         .find(provider)
@@ -125,7 +136,7 @@ fn revoke_all(provider: &ProviderName, context: &Context) -> Result<Vec<Connecti
             "The key itself still works; take it back at {url}"
         ));
     }
-    Ok(left)
+    Ok(())
 }
 
 fn which(
@@ -239,7 +250,7 @@ pub fn purge_backups(
     Ok(())
 }
 
-fn report(left: &[ConnectionId], context: &Context) -> Result<()> {
+fn report(left: &[ConnectionId], what: &str, context: &Context) -> Result<()> {
     for id in left {
         let ConnectionId {
             provider,
@@ -254,7 +265,7 @@ fn report(left: &[ConnectionId], context: &Context) -> Result<()> {
         } else {
             context
                 .output
-                .note(&format!("Logged out of {provider} ({connection})."));
+                .note(&format!("{what} {provider} ({connection})."));
         }
     }
     Ok(())

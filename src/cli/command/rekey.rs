@@ -198,7 +198,7 @@ fn passphrase_for(
     if !kept || !args.wants_new_key() {
         return Ok(None);
     }
-    let given = match context.sources()?.passphrase()? {
+    let given = match context.sources()?.passphrase(&context.terminal)? {
         Some(given) => Some(given),
         None => context
             .terminal
