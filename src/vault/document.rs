@@ -339,11 +339,11 @@ impl Document {
     /// Takes over what another document of this vault holds; the keys, and
     /// what the vault is, stay.
     pub(super) fn adopt(&mut self, other: Self) {
-        let kept = std::mem::replace(self, other);
-        self.vault_id = kept.vault_id;
+        let mut kept = std::mem::replace(self, other);
+        self.vault_id = std::mem::take(&mut kept.vault_id);
         self.generation = kept.generation;
-        self.roster = kept.roster;
-        self.slots_digest = kept.slots_digest;
+        self.roster = std::mem::take(&mut kept.roster);
+        self.slots_digest = std::mem::take(&mut kept.slots_digest);
     }
 
     /// The key of this vault's fingerprints.
