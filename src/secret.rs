@@ -183,6 +183,15 @@ impl SecretBuffer {
     }
 }
 
+/// Wipes a buffer and lets it go; for large ones, which would be wiped byte by
+/// byte otherwise.
+pub fn wipe(buffer: &mut Zeroizing<Vec<u8>>) {
+    let mut bytes = std::mem::take(&mut **buffer);
+    bytes.fill(0);
+    bytes.resize(bytes.capacity(), 0);
+    zeroize::optimization_barrier(bytes.as_slice());
+}
+
 impl io::Write for SecretBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.push(bytes);

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use super::command::{
     backups, connection, doctor, export, get, history, import, init, list, login, logout, provider,
@@ -40,25 +40,39 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// Reads `vault get …` without building every other command first, which
-    /// would take longer than opening a vault. What does not parse here, a
-    /// plea for help included, is `None`, and judged by the whole parser.
+    /// Reads the commands that programs call most without building every
+    /// other one first, which would take longer than opening a vault. What
+    /// does not parse here, a plea for help included, is `None`, and judged by
+    /// the whole parser.
     pub fn quick(arguments: &[OsString]) -> Option<Self> {
-        #[derive(Debug, Parser)]
-        struct Get {
-            #[command(flatten)]
-            global: Global,
-            #[command(flatten)]
-            args: get::GetArgs,
-        }
         let (command, rest) = arguments.get(1..)?.split_first()?;
-        if command != "get" {
-            return None;
+        let words = || arguments.iter().take(1).chain(rest);
+        match command.to_str()? {
+            "get" => Alone::parse_with(words(), Command::Get),
+            "export" => Alone::parse_with(words(), Command::Export),
+            "run" => Alone::parse_with(words(), Command::Run),
+            _ => None,
         }
-        let words = arguments.iter().take(1).chain(rest);
-        let Get { global, args } = Get::try_parse_from(words).ok()?;
-        let command = Command::Get(args);
-        Some(Self { global, command })
+    }
+}
+
+/// One command as if it were the whole program.
+#[derive(Debug, Parser)]
+struct Alone<A: Args> {
+    #[command(flatten)]
+    global: Global,
+    #[command(flatten)]
+    args: A,
+}
+
+impl<A: Args> Alone<A> {
+    fn parse_with<'a>(
+        words: impl Iterator<Item = &'a OsString>,
+        command: impl FnOnce(A) -> Command,
+    ) -> Option<Cli> {
+        let Self { global, args } = Self::try_parse_from(words).ok()?;
+        let command = command(args);
+        Some(Cli { global, command })
     }
 }
 
@@ -132,6 +146,12 @@ mod tests {
             "vault get openai/team --field api_key --show-secret",
             "vault get -F api_key openai --json --file /v.age --identity a --identity b",
             "vault get KEY --show-secret --quiet --no-input --color never -- ",
+            "vault export",
+            "vault export openai DATABASE_URL --format fish --prefix A_ --json",
+            "vault export --all --name api_key=KEY -o /tmp/x --quiet",
+            "vault run --mode env --only openai/team --with A,B -- sh -c true --quiet",
+            "vault run -v --mode env sh --json -- -x",
+            "vault run --file /v --mode proxy -- get",
             "vault get openai --connection team -v --max-work-factor 18 --passphrase-fd 3",
         ] {
             let (quick, whole) = read(line);
@@ -149,6 +169,8 @@ mod tests {
             "vault get openai --nonsense",
             "vault --json get openai",
             "vault list",
+            "vault run",
+            "vault export --format nonsense",
             "vault get openai --version",
             "vault get openai --max-work-factor 99",
         ] {

@@ -19,7 +19,7 @@ use crate::credential::Credential;
 use crate::json::{JsonError, Members, Name, ObjectWriter, UniqueMap, Unknown};
 use crate::name::{ConnectionId, ConnectionName, ProviderName, VariableName};
 use crate::seal::Recipient;
-use crate::secret::{Secret, SecretBuffer};
+use crate::secret::{Secret, SecretBuffer, wipe};
 
 /// The format that this version reads and writes.
 const FORMAT: u64 = 1;
@@ -176,7 +176,7 @@ impl Document {
                 Shelf::read(whole, &retired.connections, &retired.secrets)?
             }
         };
-        let read = Self {
+        let mut read = Self {
             vault_id: head.require("vault")?,
             generation: head.require("generation").and_then(|generation: u64| {
                 let in_range = generation < LAST_GENERATION;
@@ -197,7 +197,8 @@ impl Document {
                 .collect(),
             text: Zeroizing::default(),
         };
-        Ok(Self { text, ..read })
+        read.text = text;
+        Ok(read)
     }
 
     /// Writes the document, padded.
@@ -386,11 +387,11 @@ impl Document {
     /// Takes over what another document of this vault holds; the keys, and
     /// what the vault is, stay.
     pub(super) fn adopt(&mut self, other: Self) {
-        let kept = std::mem::replace(self, other);
-        self.vault_id = kept.vault_id;
+        let mut kept = std::mem::replace(self, other);
+        self.vault_id = std::mem::take(&mut kept.vault_id);
         self.generation = kept.generation;
-        self.roster = kept.roster;
-        self.slots_digest = kept.slots_digest;
+        self.roster = std::mem::take(&mut kept.roster);
+        self.slots_digest = std::mem::take(&mut kept.slots_digest);
     }
 
     /// The key of this vault's fingerprints.
@@ -496,6 +497,12 @@ impl Shelf {
             self.connections.remove(&id.provider);
         }
         record
+    }
+}
+
+impl Drop for Document {
+    fn drop(&mut self) {
+        wipe(&mut self.text);
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::layout::{Layout, Parts};
 use super::pin::Pin;
 use super::{Document, Roster, SlotKind, Slots};
-use crate::seal::{Fingerprint, OpenError, Opener, Prompts, VaultKey};
+use crate::seal::{OpenError, Opener, Prompts, VaultKey};
 
 /// A vault as it was read: whole in form, still sealed.
 pub struct Sealed {
@@ -30,7 +30,6 @@ pub struct Opened {
     pub document: Document,
     /// What opened it, and seals it again.
     pub key: VaultKey,
-    pub(super) fingerprint: Fingerprint,
     pub(super) parts: Parts,
     pub(super) payload: String,
 }
@@ -112,11 +111,17 @@ impl Sealed {
 }
 
 impl Opened {
+    /// Whether this is the very payload that was seen last. Whatever else a
+    /// pin could tell is then the same too, and need not be worked out.
+    pub(super) fn was_seen_as(&self, seen: &Pin) -> bool {
+        self.document.generation == seen.generation && self.payload == seen.payload
+    }
+
     /// What the pin is to remember of it.
     pub fn pin(&self) -> Pin {
         Pin {
             vault_id: self.document.vault_id.clone(),
-            fingerprint: self.fingerprint.clone(),
+            fingerprint: self.key.fingerprint(),
             generation: self.document.generation,
             payload: self.payload.clone(),
             next: None,
