@@ -3,11 +3,13 @@
 
 mod args;
 mod command;
+mod complete;
 mod context;
 mod duration;
 mod environment;
 mod fields;
 mod input;
+mod manual;
 mod output;
 mod places;
 mod refusal;
@@ -35,6 +37,12 @@ pub fn main() -> u8 {
     }
     let inherited = process::harden();
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let (Some(shell), Ok(inherited)) = (&environment.complete, &inherited)
+        && let Some(answer) = complete::Request::from(shell, &arguments)
+    {
+        answer.give(environment, inherited.clone());
+        return 0;
+    }
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => return refusal::report(&error, &arguments, &environment),
@@ -85,6 +93,8 @@ fn run(command: args::Command, context: &context::Context) -> Result<u8> {
         Command::History(args) => command::history::run(&args, context),
         Command::Restore(args) => command::history::restore(&args, context),
         Command::Backups(args) => command::backups::run(&args, context),
+        Command::Man(args) => command::man::run(&args),
+        Command::Completions(args) => command::completions::run(&args),
         Command::Doctor(args) => command::doctor::run(&args, context),
     }
     .map(|()| 0)

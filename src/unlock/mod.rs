@@ -81,6 +81,11 @@ impl Rank {
         })
     }
 
+    /// Its identities alone.
+    pub fn into_identities(self) -> Vec<IdentitySource> {
+        self.identities
+    }
+
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         self.identities.is_empty() && self.passphrase.is_none()
