@@ -41,25 +41,26 @@ impl FileError {
 
 impl From<FileError> for Error {
     fn from(error: FileError) -> Self {
+        let path = error.path.display();
         let hint = match error.source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Some("Nothing was changed. Make room, then run the command again.".to_owned())
+                "Nothing was changed. Make room, then run the command again.".to_owned()
             }
-            io::ErrorKind::PermissionDenied => Some(format!(
-                "Look at its owner and mode: ls -ld '{}'",
-                error.path.display()
-            )),
-            io::ErrorKind::ReadOnlyFilesystem => Some(format!(
-                "The file system is read-only: findmnt --target '{}'",
-                error.path.display()
-            )),
-            _ => None,
+            io::ErrorKind::PermissionDenied => {
+                format!("Look at its owner and mode: ls -ld '{path}'")
+            }
+            io::ErrorKind::ReadOnlyFilesystem => {
+                format!("The file system is read-only: findmnt --target '{path}'")
+            }
+            io::ErrorKind::NotFound => {
+                format!(
+                    "Look what is there: ls -l '{}'",
+                    folder_of(&error.path).display()
+                )
+            }
+            _ => format!("Look what it is: ls -ld '{path}'"),
         };
-        let plain = Self::new(Kind::Failed, error.to_string());
-        match hint {
-            Some(hint) => plain.with_hint(hint),
-            None => plain,
-        }
+        Self::new(Kind::Failed, error.to_string()).with_hint(hint)
     }
 }
 

@@ -74,10 +74,12 @@ impl Field {
         let value = value.reveal();
         let is_broken = |c: char| c.is_control() || c.is_whitespace();
         if value.is_empty() {
-            return Err(self.refusal("The", "is empty."));
+            return Err(self.refusal("The", "is empty.").with_hint(self.advice()));
         }
         if !self.is_multiline && value.contains(is_broken) {
-            return Err(self.refusal("The", "has white space or control characters inside."));
+            return Err(self
+                .refusal("The", "has white space or control characters inside.")
+                .with_hint("Copy it again, whole and with nothing else."));
         }
         let other = self
             .lookalikes
@@ -100,12 +102,10 @@ impl Field {
             return Err(Error::new(
                 Kind::InvalidInput,
                 format!("The {} cannot be checked: {bad}", self.printed_subject()),
-            ));
+            )
+            .with_hint("Mend the definition, and check it: vault provider validate FILE"));
         }
-        Err(match self.hint() {
-            Some(hint) => self.unlike().with_hint(hint),
-            None => self.unlike(),
-        })
+        Err(self.unlike().with_hint(self.advice()))
     }
 
     /// A word about a value that fits, but may be another provider's key.
@@ -116,11 +116,11 @@ impl Field {
             .map(|other| other.sentence("This could also be"))
     }
 
-    fn hint(&self) -> Option<String> {
+    fn advice(&self) -> String {
         match (&self.hint, &self.key_url) {
-            (Some(hint), _) => Some(text::printable(hint).into_owned()),
-            (None, Some(url)) => Some(format!("Copy it again from {}", text::printable(url))),
-            (None, None) => None,
+            (Some(hint), _) => text::printable(hint).into_owned(),
+            (None, Some(url)) => format!("Copy it again from {}", text::printable(url)),
+            (None, None) => "Copy it again from where it was made.".to_owned(),
         }
     }
 

@@ -98,7 +98,9 @@ pub struct SealError(String);
 
 impl From<SealError> for Error {
     fn from(error: SealError) -> Self {
-        Self::new(Kind::Failed, "Cannot seal the vault").with_source(error)
+        Self::new(Kind::Failed, "Cannot seal the vault")
+            .with_source(error)
+            .with_hint("See whom it is sealed to: vault recipients")
     }
 }
 
