@@ -339,6 +339,7 @@ const USAGE: &[Call<'_>] = &[
     (&["export", "--all", "openai"], ""),
     (&["export", "--name", "x"], ""),
     (&["login", "Open/AI"], ""),
+    (&["login", "FAKE_KEY_OF_MORE_THAN_A_WORD"], ""),
     (&["login", "openai/a", "-c", "b"], "x"),
     (&["login", "openai", "--expires", "soon"], "x"),
     (&["login", "openai", "--field", "api_key=sk-x"], ""),
@@ -590,6 +591,7 @@ fn is_a_call(words: &[String]) -> Result<(), String> {
         Ok(_) => Ok(()),
         Err(error) => match error.kind() {
             // Placeholders such as NAME or N stand where values belong.
+            ErrorKind::MissingRequiredArgument if words.len() == 2 => Ok(()),
             ErrorKind::ValueValidation
             | ErrorKind::InvalidValue
             | ErrorKind::DisplayHelp

@@ -8,6 +8,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use super::environment::Environment;
 use super::output::{ColorChoice, Output};
 use crate::error::{Error, Kind};
+use crate::name::BadName;
+use crate::text;
 
 /// Names that people give a flag which would take a secret.
 const SECRET_FLAGS: [&str; 10] = [
@@ -54,7 +56,7 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
     };
     let argument = context(ContextKind::InvalidArg)
         .map(|name| name.split(['=', ' ']).next().unwrap_or_default().to_owned());
-    let help = format!("See: {} --help", command_in(arguments));
+    let help = format!("See: {} --help", command_in(arguments).0);
     let usage = |message: String| Error::new(Kind::Usage, message);
     match error.kind() {
         ErrorKind::UnknownArgument => {
@@ -78,26 +80,38 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
         }
         ErrorKind::InvalidSubcommand => {
             let refused = usage("There is no such command".to_owned());
-            match context(ContextKind::SuggestedSubcommand) {
-                Some(suggested) => refused.with_hint(format!("Did you mean: vault {suggested}")),
+            // Looked at, and not repeated.
+            let given = context(ContextKind::InvalidSubcommand).unwrap_or_default();
+            let known = super::manual::commands();
+            match text::nearest(&given, known.iter().map(String::as_str)) {
+                Some(near) => refused.with_hint(format!("Did you mean: vault {near}")),
                 None => refused.with_hint("See what there is: vault --help"),
             }
         }
         ErrorKind::MissingRequiredArgument => {
             let missing = argument_list(&context(ContextKind::InvalidArg).unwrap_or_default());
-            usage(format!("{missing} is missing")).with_hint(help)
+            let message = match meaning_of(&missing, arguments) {
+                Some(meaning) => format!("{missing} is missing: {meaning}"),
+                None => format!("{missing} is missing"),
+            };
+            usage(message).with_hint(help)
         }
         ErrorKind::MissingSubcommand => usage("Say what to do".to_owned()).with_hint(help),
         ErrorKind::ArgumentConflict => {
             let other = context(ContextKind::PriorArg).unwrap_or_else(|| "another option".into());
-            let name = argument.unwrap_or_default();
+            let name = argument_list(&argument.unwrap_or_default());
+            let other = argument_list(&other);
             usage(format!("{name} cannot be used with {other}")).with_hint(help)
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
             let name = argument.unwrap_or_default();
-            let name = name.trim_matches(['<', '>']).to_owned();
-            let source = std::error::Error::source(error).map(ToString::to_string);
-            let refused = usage(match source {
+            let name = argument_list(&name);
+            let source = std::error::Error::source(error);
+            if let Some(bad) = source.and_then(|source| source.downcast_ref::<BadName>()) {
+                return bad.on_command_line();
+            }
+            let refused = usage(match source.map(ToString::to_string) {
+                Some(reason) if reason.contains("digit found") => format!("{name} takes a number"),
                 Some(reason) => format!("{name}: {reason}"),
                 None => format!("{name} does not take this value"),
             });
@@ -114,11 +128,25 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
 }
 
 fn argument_list(names: &str) -> String {
-    names.replace(['<', '>'], "")
+    names.replace(['<', '>', '[', ']'], "").replace("...", "")
+}
+
+/// What an argument of the command is, in the words of its help.
+fn meaning_of(name: &str, arguments: &[OsString]) -> Option<String> {
+    let (_, command) = command_in(arguments);
+    let named = |arg: &&clap::Arg| {
+        arg.get_value_names()
+            .is_some_and(|names| names.concat() == name)
+    };
+    let found = command.get_positionals().find(named)?;
+    let help = found.get_help()?.to_string();
+    let mut characters = help.chars();
+    let first = characters.next()?.to_lowercase();
+    Some(first.chain(characters).collect())
 }
 
 /// The command that was meant, as far as the words are known commands.
-fn command_in(arguments: &[OsString]) -> String {
+fn command_in(arguments: &[OsString]) -> (String, clap::Command) {
     use clap::CommandFactory;
     let mut known = super::Cli::command();
     let mut path = "vault".to_owned();
@@ -134,5 +162,5 @@ fn command_in(arguments: &[OsString]) -> String {
         path.push_str(found.get_name());
         known = found;
     }
-    path
+    (path, known)
 }

@@ -5,11 +5,15 @@ use crate::text;
 /// Rows under a heading; columns are as wide as what stands in them.
 pub struct Table {
     rows: Vec<Vec<String>>,
+    /// The columns that a narrow terminal does without, the first one first.
+    spare: &'static [usize],
 }
 
 const GAP: usize = 2;
 /// What a column is not made narrower than.
 const NARROWEST: usize = 6;
+/// Narrower than this, a column is hard to read, and a spare one goes first.
+const READABLE: usize = 9;
 
 impl Table {
     /// A table under these headings.
@@ -21,12 +25,23 @@ impl Table {
                     .map(|heading| (*heading).to_owned())
                     .collect(),
             ],
+            spare: &[],
         }
+    }
+
+    /// The same, doing without these columns where there is no room.
+    #[must_use]
+    pub fn sparing(mut self, columns: &'static [usize]) -> Self {
+        self.spare = columns;
+        self
     }
 
     /// A table without headings: names and values.
     pub fn plain() -> Self {
-        Self { rows: Vec::new() }
+        Self {
+            rows: Vec::new(),
+            spare: &[],
+        }
     }
 
     /// Adds a row. What came from outside cannot steer the terminal.
@@ -48,13 +63,24 @@ impl Table {
                 cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
             })
             .collect();
+        let mut left_out = Vec::new();
         if let Some(width) = width {
+            let mut spare = self.spare.iter();
+            while !is_readable(&widths, width)
+                && let Some(column) = spare.next()
+            {
+                widths[*column] = 0;
+                left_out.push(*column);
+            }
             shrink(&mut widths, width);
         }
         let mut text = String::new();
         for row in &self.rows {
             let mut line = String::new();
-            for (cell, width) in row.iter().zip(&widths) {
+            for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+                if left_out.contains(&column) {
+                    continue;
+                }
                 let cell = shortened(cell, *width);
                 let padding = width + GAP - cell.chars().count();
                 line.push_str(&cell);
@@ -67,11 +93,20 @@ impl Table {
     }
 }
 
+/// Whether all columns fit without one becoming hard to read. A column that
+/// was left out has no width.
+fn is_readable(widths: &[usize], available: usize) -> bool {
+    let least = widths.iter().filter(|width| **width > 0);
+    let least = least.map(|width| GAP + (*width).min(READABLE));
+    least.sum::<usize>() <= available + GAP
+}
+
 /// Takes from the widest column until everything fits, or nothing can be
 /// taken.
 fn shrink(widths: &mut [usize], available: usize) {
     loop {
-        let total = widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
+        let shown = widths.iter().filter(|width| **width > 0).count();
+        let total = widths.iter().sum::<usize>() + GAP * shown.saturating_sub(1);
         let Some(widest) = widths.iter_mut().max() else {
             return;
         };
@@ -115,6 +150,18 @@ mod tests {
             assert!(line.chars().count() <= 40, "{line}");
         }
         assert!(table.render(Some(40)).contains('…'));
+    }
+
+    #[test]
+    fn a_narrow_terminal_does_without_spare_columns_before_it_cuts_others() {
+        let mut table = Table::new(&["NAME", "SOURCE", "STATUS"]).sparing(&[1]);
+        table.row(["a-name", "somewhere", "connected"]);
+        assert_eq!(table.render(Some(40)).lines().count(), 2);
+        assert!(table.render(Some(28)).contains("somewhere"));
+        assert_eq!(
+            table.render(Some(20)),
+            "NAME    STATUS\na-name  connected\n"
+        );
     }
 
     #[test]

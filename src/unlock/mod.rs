@@ -186,7 +186,7 @@ impl From<UnlockError> for Error {
                 "Open it for reading: vault --passphrase-fd 3 list 3< passphrase.txt",
             ),
             UnlockError::Empty(_) => (Kind::Locked, "Put the passphrase there, or unset it."),
-            UnlockError::NotText(_) => (Kind::Locked, "A passphrase is UTF-8 text."),
+            UnlockError::NotText(_) => (Kind::Locked, "Write it there anew, as UTF-8 text."),
             UnlockError::BrokenIdentity(_, OpenError::TooMuchWork { .. }) => (
                 Kind::Locked,
                 "If you trust the file, allow it: --max-work-factor N",

@@ -187,7 +187,7 @@ fn print_table(
         "EXPIRES",
         "ROTATE",
     ];
-    let mut table = Table::new(&headings);
+    let mut table = Table::new(&headings).sparing(&[4, 2, 6, 5]);
     let mut rows = 0;
     for listed in providers {
         if listed.connections.is_empty() {
