@@ -41,24 +41,21 @@ impl FileError {
 
 impl From<FileError> for Error {
     fn from(error: FileError) -> Self {
-        let path = error.path.display();
+        let shown = error.path.display();
         let hint = match error.source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 "Nothing was changed. Make room, then run the command again.".to_owned()
             }
             io::ErrorKind::PermissionDenied => {
-                format!("Look at its owner and mode: ls -ld '{path}'")
+                format!("Look at its owner and mode: ls -ld '{shown}'")
             }
             io::ErrorKind::ReadOnlyFilesystem => {
-                format!("The file system is read-only: findmnt --target '{path}'")
+                format!("The file system is read-only: findmnt --target '{shown}'")
             }
-            io::ErrorKind::NotFound => {
-                format!(
-                    "Look what is there: ls -l '{}'",
-                    folder_of(&error.path).display()
-                )
+            io::ErrorKind::FileTooLarge if error.action == "write" => {
+                "Nothing was changed. Look at the limit on file sizes: ulimit -f".to_owned()
             }
-            _ => format!("Look what it is: ls -ld '{path}'"),
+            _ => format!("Look at it: ls -ld '{shown}'"),
         };
         Self::new(Kind::Failed, error.to_string()).with_hint(hint)
     }

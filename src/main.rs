@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: vault::process::WipingAllocator = vault::process::WipingAllocator;
+
 fn main() -> ExitCode {
     ExitCode::from(vault::cli::main())
 }

@@ -1,6 +1,7 @@
 //! What this process tells the system about itself: that its memory is not to
 //! be dumped, read by its neighbours, or written to swap.
 
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::io;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -131,6 +132,37 @@ pub fn close_on_exec(number: u32) {
         let descriptor = unsafe { rustix::fd::BorrowedFd::borrow_raw(number) };
         // One that cannot be marked is of no use to the child either.
         let _ = rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::CLOEXEC);
+    }
+}
+
+/// The system's allocator, which wipes every block before it gives it back: a
+/// copy of a secret that a library made does not outlive its use either.
+pub struct WipingAllocator;
+
+#[allow(unsafe_code)] // An allocator is an unsafe trait of raw memory.
+// SAFETY: every block comes from `System` and returns to it with its own
+// layout. `realloc` is the trait's own, made of these, so that a block that
+// moves is wiped where it was.
+unsafe impl GlobalAlloc for WipingAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller keeps the promises that `System` asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the block is ours alone until the last line, and as large as
+        // its layout says. The barrier keeps the compiler from leaving out
+        // writes that nobody reads before the block is gone.
+        unsafe {
+            block.write_bytes(0, layout.size());
+            zeroize::optimization_barrier(&*block);
+            System.dealloc(block, layout);
+        }
     }
 }
 

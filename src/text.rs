@@ -30,6 +30,40 @@ pub fn printable_lines(text: &str) -> Cow<'_, str> {
     Cow::Owned(lines.join("\n"))
 }
 
+/// The text with its lines broken between words at `width`. A word that is
+/// longer, such as a path, stays whole, so that it can be copied.
+pub fn wrapped(text: &str, width: usize) -> String {
+    let mut broken = String::with_capacity(text.len() + 16);
+    for line in text.split_inclusive('\n') {
+        let mut column = 0;
+        for word in line.split_inclusive(' ') {
+            let length = visible_length(word.trim_end());
+            if column > 0 && column + length > width {
+                while broken.ends_with(' ') {
+                    broken.pop();
+                }
+                broken.push('\n');
+                column = 0;
+            }
+            broken.push_str(word);
+            column += visible_length(word.trim_end_matches('\n'));
+        }
+    }
+    broken
+}
+
+/// Characters that take a place; our own colour codes take none.
+fn visible_length(word: &str) -> usize {
+    let mut in_code = false;
+    word.chars()
+        .filter(|&character| {
+            let hidden = in_code || character == '\x1b';
+            in_code = hidden && character != 'm';
+            !hidden
+        })
+        .count()
+}
+
 /// Control characters, and the marks that reorder or hide what is shown.
 fn is_unprintable(character: char) -> bool {
     character.is_control()
@@ -37,6 +71,14 @@ fn is_unprintable(character: char) -> bool {
             character,
             '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
         )
+}
+
+/// A number of things: `1 connection`, `2 connections`.
+pub fn counted(number: usize, thing: &str) -> String {
+    match number {
+        1 => format!("1 {thing}"),
+        more => format!("{more} {thing}s"),
+    }
 }
 
 /// The candidate that a person most likely meant by `given`.
@@ -84,6 +126,20 @@ mod tests {
         assert_eq!(printable("a\x1b[2Jb\r\n"), "a\\u{1b}[2Jb\\r\\n");
         assert_eq!(printable("a\u{202e}b"), "a\\u{202e}b");
         assert_eq!(printable_lines("a\nb\x07"), "a\nb\\u{7}");
+    }
+
+    #[test]
+    fn sentences_break_between_words_and_long_words_stay_whole() {
+        let text = "Made the vault /a/rather/long/path/to/it\nIt opens with a key.\n";
+        assert_eq!(
+            wrapped(text, 16),
+            "Made the vault\n/a/rather/long/path/to/it\nIt opens with a\nkey.\n"
+        );
+        assert_eq!(
+            wrapped("\x1b[1;31mError:\x1b[0m abc", 10),
+            "\x1b[1;31mError:\x1b[0m abc"
+        );
+        assert_eq!(wrapped(text, 200), text);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The house of DESIGN.md: each room uses the rows above its own, siblings
+//! The house of docs/architecture.md: each room uses the rows above its own, siblings
 //! not at all unless said, and some things are done in one room only.
 
 #![allow(clippy::unwrap_used)] // also in helpers

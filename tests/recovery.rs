@@ -1,149 +1,94 @@
 //! The README's commands get everything out of a vault with stock `age`.
-//!
-//! They are taken from the README and run as they stand there. Where `age` is
-//! not installed they are skipped with a line that says so, unless
-//! `VAULT_TEST_REQUIRE` (names, comma between) has `age`.
+//! They are taken from the README and run as they stand there.
 
-#![allow(clippy::unwrap_used)] // a test, outside #[test] too
+#![allow(clippy::unwrap_used)] // also in helpers
 
-use std::fs;
-use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+mod support;
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use support::{TestEnvironment, skip};
 
 const README: &str = include_str!("../README.md");
-const KEY: &str = "sk-fake-recovery-0123456789abcdefghij";
-const PASSPHRASE: &str = "fake words for a test";
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]
 fn stock_age_opens_a_vault_with_an_identity() {
     if !age_is_installed() {
         return;
     }
-    let home = vault_with_a_key(&[]);
-    let output = Command::new("sh")
-        .args(["-ec", &commands("identity")])
-        .current_dir(home.path())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    found_in(&output, &home);
+    let machine = TestEnvironment::new().with_identity_vault();
+    let key = machine.log_in("default");
+    let ended = machine
+        .run("sh", ["-ec", &commands("identity")])
+        .asks_for_secrets()
+        .ok();
+    found_in(&ended.stdout, &key, &machine);
 }
 
 #[test]
 fn stock_age_opens_a_vault_with_a_passphrase() {
-    // age asks for a passphrase on a terminal and nowhere else.
-    if !age_is_installed() || !a_terminal_can_be_made() {
+    if !age_is_installed() {
         return;
     }
-    let home = vault_with_a_key(&[("VAULT_PASSPHRASE", PASSPHRASE)]);
-    assert!(!home.path().join("identity.txt").exists());
-    let lines = commands("passphrase");
-    let lines: Vec<_> = lines.lines().collect();
-    let mut asked = Command::new("script")
-        .args(["-qec", lines[0], "/dev/null"])
-        .current_dir(home.path())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // The terminal keeps what is typed before the question.
-    let mut keyboard = asked.stdin.take().unwrap();
-    writeln!(keyboard, "{PASSPHRASE}").unwrap();
-    let answered = asked.wait_with_output().unwrap();
-    drop(keyboard);
-    assert!(answered.status.success(), "{answered:?}");
-    let output = Command::new("sh")
-        .args(["-ec", &lines[1..].join("\n")])
-        .current_dir(home.path())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    found_in(&output, &home);
+    let (machine, passphrase) = TestEnvironment::new().with_both_slots();
+    let key = machine.log_in("default");
+    let mut terminal = machine
+        .run("sh", ["-ec", &commands("passphrase")])
+        .at_terminal();
+    terminal.wait_for("assphrase");
+    // age asks first and stops the echo then.
+    let asked = Instant::now();
+    while terminal.echoes() {
+        assert!(asked.elapsed() < PATIENCE, "age does not stop the echo");
+        std::thread::yield_now();
+    }
+    terminal.types(&format!("{passphrase}\n"));
+    let ended = terminal.end();
+    assert_eq!(ended.code, 0, "{}", ended.shown);
+    found_in(&ended.stdout, &key, &machine);
 }
 
 #[test]
 fn the_readme_takes_three_commands() {
     for way in ["identity", "passphrase"] {
-        assert_eq!(commands(way).lines().count(), 3, "{way}");
+        assert_eq!(block(way).lines().count(), 3, "{way}");
     }
 }
 
-/// The document is what came out, and nothing of the way stays behind.
-fn found_in(output: &Output, home: &tempfile::TempDir) {
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{complaint}");
-    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(
-        document["connections"]["openai"]["default"]["fields"]["api_key"],
-        KEY
-    );
-    assert!(!home.path().join("vault.key").exists());
+/// The document came out, and nothing of the way stays behind.
+fn found_in(document: &str, key: &str, machine: &TestEnvironment) {
+    let document: serde_json::Value = serde_json::from_str(document).unwrap();
+    let stored = &document["connections"]["openai"]["default"]["fields"]["api_key"];
+    assert_eq!(stored, key);
+    assert!(!machine.home().join("vault.key").exists());
+}
+
+/// The README's commands, in the folder that it says.
+fn commands(way: &str) -> String {
+    format!("cd \"$VAULT_HOME\"\n{}", block(way))
 }
 
 /// The block of commands after the comment `<!-- recovery: WAY -->`.
-fn commands(way: &str) -> String {
-    let (_, after) = README
+fn block(way: &str) -> &'static str {
+    README
         .split_once(&format!("<!-- recovery: {way} -->\n```sh\n"))
-        .unwrap();
-    let (block, _) = after.split_once("```").unwrap();
-    block.trim_end().to_owned()
-}
-
-fn vault_with_a_key(variables: &[(&str, &str)]) -> tempfile::TempDir {
-    let home = tempfile::tempdir().unwrap();
-    let mut login = vault(home.path(), &["login", "openai"]);
-    login.envs(variables.iter().copied());
-    login.write_stdin(KEY).assert().success();
-    // A second commit, as a vault in use has many.
-    let mut rekey = vault(home.path(), &["rekey"]);
-    rekey.envs(variables.iter().copied()).assert().success();
-    home
-}
-
-fn vault(home: &Path, arguments: &[&str]) -> assert_cmd::Command {
-    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_vault"));
-    command
-        .env_clear()
-        .env("VAULT_HOME", fs::canonicalize(home).unwrap())
-        .env("VAULT_NO_INPUT", "1")
-        .args(arguments);
-    command
+        .and_then(|(_, after)| after.split_once("```"))
+        .map_or_else(
+            || panic!("the README has no block for {way}"),
+            |(block, _)| block,
+        )
 }
 
 fn age_is_installed() -> bool {
-    let found = succeeds(Command::new("age").arg("--version"));
-    if !found {
-        let required = std::env::var("VAULT_TEST_REQUIRE").unwrap_or_default();
-        assert!(
-            !required.split(',').any(|name| name.trim() == "age"),
-            "age is required and not installed"
-        );
-        say("skipped: age is not installed");
-    }
-    found
-}
-
-/// `script` of util-linux; other ones take other arguments.
-fn a_terminal_can_be_made() -> bool {
-    let found = succeeds(Command::new("script").args(["-qec", "true", "/dev/null"]));
-    if !found {
-        say("skipped: script (util-linux) is not installed, which age's question needs");
-    }
-    found
-}
-
-fn succeeds(command: &mut Command) -> bool {
-    command
+    let found = Command::new("age")
+        .arg("--version")
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
-}
-
-/// Says it past the test runner, which keeps what is printed to itself.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !found {
+        skip("age", "it is not installed");
+    }
+    found
 }

@@ -1,4 +1,4 @@
-//! The places that read a secret, by name and number (STYLE.md, rule 16).
+//! The places that read a secret, by name and number.
 
 #![allow(clippy::unwrap_used)] // also in helpers
 

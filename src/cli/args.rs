@@ -1,16 +1,15 @@
-//! The arguments that every command shares, and the list of commands.
+//! The list of commands.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use super::command::{
     backups, completions, connection, doctor, export, get, history, import, init, list, login,
     logout, man, provider, rekey, run, secret, unlock,
 };
-use super::environment::Environment;
-use super::output::{ColorChoice, Output};
+use super::global::Global;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Yellow.on_default().bold())
@@ -39,76 +38,26 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// What every command takes.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Everywhere")]
-pub struct Global {
-    /// Print JSON; errors too, on standard error
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// Say nothing to people but errors; data is printed all the same
-    #[arg(long, short, global = true)]
-    pub quiet: bool,
-    /// Say more about what is done
-    #[arg(long, short, global = true, hide_short_help = true)]
-    pub verbose: bool,
-    /// Colour: auto, always or never
-    #[arg(
-        long,
-        global = true,
-        value_name = "WHEN",
-        hide_short_help = true,
-        default_value = "auto",
-        hide_default_value = true,
-        hide_possible_values = true
-    )]
-    pub color: ColorChoice,
-    /// The vault file
-    #[arg(long, global = true, value_name = "PATH")]
-    pub file: Option<PathBuf>,
-    /// An age identity or SSH key that opens the vault; may be given several times
-    #[arg(long, global = true, value_name = "PATH")]
-    pub identity: Vec<PathBuf>,
-    /// Read the passphrase from a file
-    #[arg(long, global = true, value_name = "PATH", hide_short_help = true)]
-    pub passphrase_file: Option<PathBuf>,
-    /// Read the passphrase from an open descriptor
-    #[arg(long, global = true, value_name = "N", hide_short_help = true)]
-    pub passphrase_fd: Option<u32>,
-    /// Refuse any vault but the one with this fingerprint
-    #[arg(long, global = true, value_name = "F", hide_short_help = true)]
-    pub vault_fingerprint: Option<String>,
-    /// The scrypt work (log2 N) that opening may cost
-    #[arg(long, global = true, value_name = "N", hide_short_help = true,
-        value_parser = clap::value_parser!(u8).range(1..=30))]
-    pub max_work_factor: Option<u8>,
-    /// Never ask anything
-    #[arg(long, global = true)]
-    pub no_input: bool,
-}
-
-impl Global {
-    /// What is in force where nothing was given.
-    pub fn silent() -> Self {
-        Self {
-            json: false,
-            quiet: true,
-            verbose: false,
-            color: ColorChoice::Never,
-            file: None,
-            identity: Vec::new(),
-            passphrase_file: None,
-            passphrase_fd: None,
-            vault_fingerprint: None,
-            max_work_factor: None,
-            no_input: true,
+impl Cli {
+    /// Reads `vault get …` without building every other command first, which
+    /// would take longer than opening a vault. What does not parse here, a
+    /// plea for help included, is `None`, and judged by the whole parser.
+    pub fn quick(arguments: &[OsString]) -> Option<Self> {
+        #[derive(Debug, Parser)]
+        struct Get {
+            #[command(flatten)]
+            global: Global,
+            #[command(flatten)]
+            args: get::GetArgs,
         }
-    }
-
-    /// How to print.
-    pub fn output(&self, environment: &Environment) -> Output {
-        let plain = environment.no_color || environment.dumb_terminal;
-        Output::new(self.json, self.quiet, self.color, plain)
+        let (command, rest) = arguments.get(1..)?.split_first()?;
+        if command != "get" {
+            return None;
+        }
+        let words = arguments.iter().take(1).chain(rest);
+        let Get { global, args } = Get::try_parse_from(words).ok()?;
+        let command = Command::Get(args);
+        Some(Self { global, command })
     }
 }
 
@@ -171,4 +120,44 @@ pub enum Command {
     Man(man::ManArgs),
     /// Print what a shell needs to complete names by itself
     Completions(completions::CompletionsArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_quickly_is_read_the_same_as_the_long_way() {
+        let read = |line: &str| {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            (Cli::quick(&words), Cli::try_parse_from(&words))
+        };
+        for line in [
+            "vault get openai",
+            "vault get openai/team --field api_key --show-secret",
+            "vault get -F api_key openai --json --file /v.age --identity a --identity b",
+            "vault get KEY --show-secret --quiet --no-input --color never -- ",
+            "vault get openai --connection team -v --max-work-factor 18 --passphrase-fd 3",
+        ] {
+            let (quick, whole) = read(line);
+            if let Ok(whole) = &whole {
+                let quick = quick.expect(line);
+                assert_eq!(format!("{quick:?}"), format!("{whole:?}"), "{line}");
+            } else {
+                assert!(quick.is_none(), "{line}");
+            }
+        }
+        for line in [
+            "vault",
+            "vault get",
+            "vault get --help",
+            "vault get openai --nonsense",
+            "vault --json get openai",
+            "vault list",
+            "vault get openai --version",
+            "vault get openai --max-work-factor 99",
+        ] {
+            assert!(read(line).0.is_none(), "{line}");
+        }
+    }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::args::Global;
 use super::environment::Environment;
+use super::global::Global;
 use super::output::Output;
 use super::places::Places;
 use super::terminal::Terminal;
@@ -102,8 +102,11 @@ impl Context {
     /// # Errors
     /// Two passphrase sources of one rank, or a descriptor that is no number.
     pub fn sources(&self) -> Result<Sources> {
+        self.sources_of(&self.store()?)
+    }
+
+    fn sources_of(&self, store: &Store) -> Result<Sources> {
         let places = self.places()?;
-        let store = self.store()?;
         Ok(Sources {
             ranks: vec![self.flags()?, self.variables()?, self.credentials()?],
             session: Some(places.session_socket(store.path())),
@@ -240,12 +243,12 @@ impl Context {
     /// It is locked, or cannot be trusted.
     pub fn open_if_there(&self) -> Result<Option<(Store, Opened)>> {
         let store = self.store()?;
-        let Some(sealed) = store.read()? else {
+        let Some(read) = store.read_pinned()? else {
             return Ok(None);
         };
-        self.report_loose(&sealed, &store);
-        let unlocked = self.unlock(&sealed, &store)?;
-        let opened = store.open(unlocked.key)?;
+        self.report_loose(&read.sealed, &store);
+        let unlocked = self.unlock(&read.sealed, &store)?;
+        let opened = store.open_pinned(&read, unlocked.key)?;
         Ok(Some((store, opened)))
     }
 
@@ -305,7 +308,7 @@ impl Context {
     /// # Errors
     /// No source fits.
     pub fn unlock_with(&self, sealed: &Sealed, store: &Store, ask: &dyn Ask) -> Result<Unlocked> {
-        self.sources()?.open(&self.door(sealed, store), ask)
+        self.sources_of(store)?.open(&self.door(sealed, store), ask)
     }
 
     /// Opens the vault and changes it.

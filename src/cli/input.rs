@@ -93,7 +93,7 @@ fn not_text(what: &str) -> Error {
 pub fn new_passphrase(context: &Context, file: Option<&Path>) -> Result<Option<Secret>> {
     if let Some(file) = file {
         let source = PassphraseSource::File(file.to_owned());
-        return Ok(Some(load_passphrase(&source)?));
+        return Ok(Some(load_passphrase(&source, &context.terminal)?));
     }
     if let Some(value) = &context.environment.new_passphrase {
         let value = value

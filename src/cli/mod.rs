@@ -8,6 +8,7 @@ mod context;
 mod duration;
 mod environment;
 mod fields;
+mod global;
 mod input;
 mod manual;
 mod output;
@@ -20,6 +21,7 @@ mod variables;
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
+use std::sync::Arc;
 
 use clap::Parser;
 
@@ -31,11 +33,15 @@ pub use args::Cli;
 /// Runs the program and tells its exit code.
 pub fn main() -> u8 {
     quiet_panics();
+    // First of all: what is read from here on may be secret.
+    let inherited = process::harden();
     let environment = environment::Environment::read();
     if environment.age_debug {
-        return without_age_debug();
+        return without_age_debug(inherited.as_ref().ok());
     }
-    let inherited = process::harden();
+    // A write beyond a limit on file sizes is then an error and not the end;
+    // a handler, unlike ignoring, is not passed on to children.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     let arguments: Vec<OsString> = std::env::args_os().collect();
     if let (Some(shell), Ok(inherited)) = (&environment.complete, &inherited)
         && let Some(answer) = complete::Request::from(shell, &arguments)
@@ -43,7 +49,7 @@ pub fn main() -> u8 {
         answer.give(environment, inherited.clone());
         return 0;
     }
-    let cli = match Cli::try_parse_from(&arguments) {
+    let cli = match Cli::quick(&arguments).map_or_else(|| Cli::try_parse_from(&arguments), Ok) {
         Ok(cli) => cli,
         Err(error) => return refusal::report(&error, &arguments, &environment),
     };
@@ -118,7 +124,9 @@ fn quiet_panics() {
 /// `AGEDEBUG` makes the age library and its plugins print what they exchange,
 /// file keys included. Variables cannot be unset in a running program without
 /// risk, so the program starts anew without it.
-fn without_age_debug() -> u8 {
+fn without_age_debug(inherited: Option<&process::Inherited>) -> u8 {
+    // So that it finds the limits that we found.
+    let _ = inherited.map(process::Inherited::restore);
     let failed = match std::env::current_exe() {
         Ok(program) => std::process::Command::new(program)
             .args(std::env::args_os().skip(1))

@@ -53,7 +53,7 @@ impl Output {
     /// Tells a person something that is no error.
     pub fn note(&self, message: &str) {
         if !self.quiet {
-            write_error_text(&format!("{}\n", text::printable_lines(message)));
+            write_people_text(&format!("{}\n", text::printable_lines(message)));
         }
     }
 
@@ -61,7 +61,7 @@ impl Output {
     pub fn warn(&self, message: &str) {
         if !self.quiet {
             let word = self.painted("33", "Warning:");
-            write_error_text(&format!("{word} {}\n", text::printable_lines(message)));
+            write_people_text(&format!("{word} {}\n", text::printable_lines(message)));
         }
     }
 
@@ -91,7 +91,7 @@ impl Output {
             let word = self.painted("36", "Hint:");
             lines.push_str(&format!("{word} {}\n", text::printable_lines(hint)));
         }
-        write_error_text(&lines);
+        write_people_text(&lines);
     }
 
     fn painted(&self, code: &str, word: &str) -> String {
@@ -147,6 +147,15 @@ pub fn is_broken_pipe(error: &Error) -> bool {
     std::error::Error::source(error)
         .and_then(|source| source.downcast_ref::<io::Error>())
         .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Writes sentences, broken between words where they go to a terminal.
+fn write_people_text(lines: &str) {
+    let width = super::table::width_of(rustix::stdio::stderr());
+    match width {
+        Some(width) => write_error_text(&text::wrapped(lines, width)),
+        None => write_error_text(lines),
+    }
 }
 
 fn write_error_text(text: &str) {

@@ -2,7 +2,9 @@
 //! on the command line are not repeated: one of them may be a key.
 
 use std::ffi::OsString;
+use std::io::Write;
 
+use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::environment::Environment;
@@ -30,6 +32,8 @@ const NO_SECRETS_HERE: &str = "No secret is taken from the command line, where o
 
 /// Prints help where it was asked for, an error otherwise; tells the exit code.
 pub fn report(error: &clap::Error, arguments: &[OsString], environment: &Environment) -> u8 {
+    let json = arguments.iter().any(|argument| argument == "--json");
+    let plain = environment.no_color || environment.dumb_terminal;
     if matches!(
         error.kind(),
         ErrorKind::DisplayHelp
@@ -37,12 +41,20 @@ pub fn report(error: &clap::Error, arguments: &[OsString], environment: &Environ
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     ) {
         let asked = error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
-        // Help that nobody reads (a closed pipe) is no failure.
-        let _ = error.print();
-        return if asked { 0 } else { Kind::Usage.exit_code() };
+        let printed = error.print().and_then(|()| std::io::stdout().flush());
+        return match printed {
+            // Help that nobody reads is no failure; a full disk is one.
+            Err(reason) if reason.kind() != std::io::ErrorKind::BrokenPipe => {
+                let failed = Error::new(Kind::Failed, "Cannot write to standard output")
+                    .with_source(reason)
+                    .with_hint("Make room where the output goes, then run the command again.");
+                Output::new(json, false, ColorChoice::Auto, plain).error(&failed);
+                failed.kind().exit_code()
+            }
+            _ if asked => 0,
+            _ => Kind::Usage.exit_code(),
+        };
     }
-    let json = arguments.iter().any(|argument| argument == "--json");
-    let plain = environment.no_color || environment.dumb_terminal;
     let refused = explain(error, arguments);
     Output::new(json, false, ColorChoice::Auto, plain).error(&refused);
     refused.kind().exit_code()
@@ -56,7 +68,7 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
     };
     let argument = context(ContextKind::InvalidArg)
         .map(|name| name.split(['=', ' ']).next().unwrap_or_default().to_owned());
-    let help = format!("See: {} --help", command_in(arguments).0);
+    let help = format!("See: {} --help", command_in(arguments));
     let usage = |message: String| Error::new(Kind::Usage, message);
     match error.kind() {
         ErrorKind::UnknownArgument => {
@@ -80,37 +92,36 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
         }
         ErrorKind::InvalidSubcommand => {
             let refused = usage("There is no such command".to_owned());
-            // Looked at, and not repeated.
             let given = context(ContextKind::InvalidSubcommand).unwrap_or_default();
-            let known = super::manual::commands();
-            match text::nearest(&given, known.iter().map(String::as_str)) {
-                Some(near) => refused.with_hint(format!("Did you mean: vault {near}")),
+            let known = super::args::Cli::command();
+            let names = known
+                .get_subcommands()
+                .filter(|command| !command.is_hide_set());
+            match text::nearest(&given, names.map(clap::Command::get_name)) {
+                Some(suggested) => refused.with_hint(format!("Did you mean: vault {suggested}")),
                 None => refused.with_hint("See what there is: vault --help"),
             }
         }
         ErrorKind::MissingRequiredArgument => {
-            let missing = argument_list(&context(ContextKind::InvalidArg).unwrap_or_default());
-            let message = match meaning_of(&missing, arguments) {
-                Some(meaning) => format!("{missing} is missing: {meaning}"),
-                None => format!("{missing} is missing"),
-            };
-            usage(message).with_hint(help)
+            let names = context(ContextKind::InvalidArg).unwrap_or_default();
+            let first = names.split(", ").next().unwrap_or_default();
+            usage(format!("Missing: {}", described(first, arguments))).with_hint(help)
         }
         ErrorKind::MissingSubcommand => usage("Say what to do".to_owned()).with_hint(help),
         ErrorKind::ArgumentConflict => {
             let other = context(ContextKind::PriorArg).unwrap_or_else(|| "another option".into());
-            let name = argument_list(&argument.unwrap_or_default());
-            let other = argument_list(&other);
+            let name = argument.unwrap_or_default();
             usage(format!("{name} cannot be used with {other}")).with_hint(help)
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
             let name = argument.unwrap_or_default();
-            let name = argument_list(&name);
+            let name = name.trim_matches(['<', '>']).to_owned();
             let source = std::error::Error::source(error);
             if let Some(bad) = source.and_then(|source| source.downcast_ref::<BadName>()) {
                 return bad.on_command_line();
             }
-            let refused = usage(match source.map(ToString::to_string) {
+            let source = source.map(ToString::to_string);
+            let refused = usage(match source {
                 Some(reason) if reason.contains("digit found") => format!("{name} takes a number"),
                 Some(reason) => format!("{name}: {reason}"),
                 None => format!("{name} does not take this value"),
@@ -127,35 +138,55 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
     }
 }
 
-fn argument_list(names: &str) -> String {
-    names.replace(['<', '>', '[', ']'], "").replace("...", "")
+/// An argument in the words of its help: `the provider (P)`.
+fn described(name: &str, arguments: &[OsString]) -> String {
+    let name = name.replace(['<', '>'], "");
+    let bare = name.trim_end_matches("...");
+    let command = innermost_command(arguments);
+    let help = command
+        .get_positionals()
+        .find(|positional| {
+            let names = positional.get_value_names().unwrap_or_default();
+            names.iter().any(|known| known.as_str() == bare)
+        })
+        .and_then(clap::Arg::get_help)
+        .map(ToString::to_string);
+    match help {
+        Some(help) => {
+            let begin = help.split([';', ',']).next().unwrap_or(bare);
+            format!("{} ({bare})", lower_first(begin))
+        }
+        None => name,
+    }
 }
 
-/// What an argument of the command is, in the words of its help.
-fn meaning_of(name: &str, arguments: &[OsString]) -> Option<String> {
-    let (_, command) = command_in(arguments);
-    let named = |arg: &&clap::Arg| {
-        arg.get_value_names()
-            .is_some_and(|names| names.concat() == name)
-    };
-    let found = command.get_positionals().find(named)?;
-    let help = found.get_help()?.to_string();
-    let mut characters = help.chars();
-    let first = characters.next()?.to_lowercase();
-    Some(first.chain(characters).collect())
+fn lower_first(text: &str) -> String {
+    let mut characters = text.chars();
+    match characters.next() {
+        Some(first) => first.to_lowercase().chain(characters).collect(),
+        None => String::new(),
+    }
 }
 
 /// The command that was meant, as far as the words are known commands.
-fn command_in(arguments: &[OsString]) -> (String, clap::Command) {
-    use clap::CommandFactory;
-    let mut known = super::Cli::command();
+fn command_in(arguments: &[OsString]) -> String {
+    let (path, _) = walk(arguments);
+    path
+}
+
+fn innermost_command(arguments: &[OsString]) -> clap::Command {
+    let (_, command) = walk(arguments);
+    command
+}
+
+fn walk(arguments: &[OsString]) -> (String, clap::Command) {
+    let mut known = super::args::Cli::command();
     let mut path = "vault".to_owned();
     for argument in arguments.iter().skip(1) {
-        let Some(found) = argument
+        let found = argument
             .to_str()
-            .and_then(|word| known.find_subcommand(word))
-            .cloned()
-        else {
+            .and_then(|word| known.find_subcommand(word));
+        let Some(found) = found.cloned() else {
             continue;
         };
         path.push(' ');

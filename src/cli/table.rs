@@ -5,15 +5,12 @@ use crate::text;
 /// Rows under a heading; columns are as wide as what stands in them.
 pub struct Table {
     rows: Vec<Vec<String>>,
-    /// The columns that a narrow terminal does without, the first one first.
-    spare: &'static [usize],
+    dispensable: &'static [&'static str],
 }
 
 const GAP: usize = 2;
 /// What a column is not made narrower than.
-const NARROWEST: usize = 6;
-/// Narrower than this, a column is hard to read, and a spare one goes first.
-const READABLE: usize = 9;
+const NARROWEST: usize = 7;
 
 impl Table {
     /// A table under these headings.
@@ -25,14 +22,15 @@ impl Table {
                     .map(|heading| (*heading).to_owned())
                     .collect(),
             ],
-            spare: &[],
+            dispensable: &[],
         }
     }
 
-    /// The same, doing without these columns where there is no room.
+    /// Columns that go, in this order, where the terminal is too narrow for
+    /// all of them.
     #[must_use]
-    pub fn sparing(mut self, columns: &'static [usize]) -> Self {
-        self.spare = columns;
+    pub fn dispensable(mut self, headings: &'static [&'static str]) -> Self {
+        self.dispensable = headings;
         self
     }
 
@@ -40,7 +38,7 @@ impl Table {
     pub fn plain() -> Self {
         Self {
             rows: Vec::new(),
-            spare: &[],
+            dispensable: &[],
         }
     }
 
@@ -54,33 +52,44 @@ impl Table {
         );
     }
 
+    fn drop_columns(&self, rows: &mut [Vec<String>], width: usize) {
+        for heading in self.dispensable {
+            if full_width(rows) <= width {
+                return;
+            }
+            let position = rows
+                .first()
+                .and_then(|row| row.iter().position(|cell| cell == heading));
+            if let Some(position) = position {
+                for row in &mut *rows {
+                    if position < row.len() {
+                        row.remove(position);
+                    }
+                }
+            }
+        }
+    }
+
     /// The table as text, no wider than `width` where there is one.
     pub fn render(&self, width: Option<usize>) -> String {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let mut rows = self.rows.clone();
+        if let Some(width) = width {
+            self.drop_columns(&mut rows, width);
+        }
+        let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
         let mut widths: Vec<usize> = (0..columns)
             .map(|column| {
-                let cells = self.rows.iter().filter_map(|row| row.get(column));
+                let cells = rows.iter().filter_map(|row| row.get(column));
                 cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
             })
             .collect();
-        let mut left_out = Vec::new();
         if let Some(width) = width {
-            let mut spare = self.spare.iter();
-            while !is_readable(&widths, width)
-                && let Some(column) = spare.next()
-            {
-                widths[*column] = 0;
-                left_out.push(*column);
-            }
             shrink(&mut widths, width);
         }
         let mut text = String::new();
-        for row in &self.rows {
+        for row in &rows {
             let mut line = String::new();
-            for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                if left_out.contains(&column) {
-                    continue;
-                }
+            for (cell, width) in row.iter().zip(&widths) {
                 let cell = shortened(cell, *width);
                 let padding = width + GAP - cell.chars().count();
                 line.push_str(&cell);
@@ -93,20 +102,23 @@ impl Table {
     }
 }
 
-/// Whether all columns fit without one becoming hard to read. A column that
-/// was left out has no width.
-fn is_readable(widths: &[usize], available: usize) -> bool {
-    let least = widths.iter().filter(|width| **width > 0);
-    let least = least.map(|width| GAP + (*width).min(READABLE));
-    least.sum::<usize>() <= available + GAP
+/// What a row takes where nothing is shortened.
+fn full_width(rows: &[Vec<String>]) -> usize {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    (0..columns)
+        .map(|column| {
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0) + GAP
+        })
+        .sum::<usize>()
+        .saturating_sub(GAP)
 }
 
 /// Takes from the widest column until everything fits, or nothing can be
 /// taken.
 fn shrink(widths: &mut [usize], available: usize) {
     loop {
-        let shown = widths.iter().filter(|width| **width > 0).count();
-        let total = widths.iter().sum::<usize>() + GAP * shown.saturating_sub(1);
+        let total = widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
         let Some(widest) = widths.iter_mut().max() else {
             return;
         };
@@ -128,7 +140,12 @@ fn shortened(cell: &str, width: usize) -> String {
 
 /// The width of the terminal that standard output is, if it is one.
 pub fn terminal_width() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?;
+    width_of(rustix::stdio::stdout())
+}
+
+/// The width of the terminal at this descriptor, if it is one.
+pub fn width_of(descriptor: rustix::fd::BorrowedFd<'_>) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(descriptor).ok()?;
     Some(usize::from(size.ws_col)).filter(|width| *width >= 20)
 }
 
@@ -153,15 +170,12 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_terminal_does_without_spare_columns_before_it_cuts_others() {
-        let mut table = Table::new(&["NAME", "SOURCE", "STATUS"]).sparing(&[1]);
-        table.row(["a-name", "somewhere", "connected"]);
-        assert_eq!(table.render(Some(40)).lines().count(), 2);
-        assert!(table.render(Some(28)).contains("somewhere"));
-        assert_eq!(
-            table.render(Some(20)),
-            "NAME    STATUS\na-name  connected\n"
-        );
+    fn columns_go_before_a_line_breaks() {
+        let mut table = Table::new(&["NAME", "TYPE", "STATUS"]).dispensable(&["TYPE"]);
+        table.row(["a name", "a type", "a status"]);
+        assert!(table.render(Some(25)).contains("TYPE"));
+        assert!(!table.render(Some(20)).contains("TYPE"));
+        assert!(table.render(None).contains("TYPE"));
     }
 
     #[test]

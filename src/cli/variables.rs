@@ -69,6 +69,7 @@ pub fn gather(
         document: &opened.document,
         naming,
         context,
+        is_named: matches!(wanted, Wanted::Named(_)),
         variables: Vec::new(),
     };
     match wanted {
@@ -150,6 +151,7 @@ struct Gatherer<'a> {
     document: &'a Document,
     naming: &'a Naming<'a>,
     context: &'a Context,
+    is_named: bool,
     variables: Vec<Variable>,
 }
 
@@ -163,7 +165,19 @@ impl Gatherer<'_> {
             return Ok(());
         };
         self.warn_if_unusable(id, &credential, self.context.now);
-        let definition = self.catalog.find(&id.provider)?.definition;
+        let definition = match self.catalog.find(&id.provider) {
+            Ok(found) => found.definition,
+            // It blocks its own provider alone; who named that one hears of it.
+            Err(error) if !self.is_named => {
+                let reason = error.to_string();
+                let reason = reason.trim_end_matches('.');
+                self.context
+                    .output
+                    .warn(&format!("{id} is left out: {reason}."));
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         let exported = credential_variables(&definition, &mut credential, self.naming.names);
         for (name, value) in exported {
             self.push(&name, id.to_string(), value)?;

@@ -74,12 +74,14 @@ impl Field {
         let value = value.reveal();
         let is_broken = |c: char| c.is_control() || c.is_whitespace();
         if value.is_empty() {
-            return Err(self.refusal("The", "is empty.").with_hint(self.advice()));
+            return Err(self.refusal("The", "is empty.").with_hint(
+                "Copy it again, or check what the pipe brings: printf '%s' \"$KEY\" | wc -c",
+            ));
         }
         if !self.is_multiline && value.contains(is_broken) {
             return Err(self
                 .refusal("The", "has white space or control characters inside.")
-                .with_hint("Copy it again, whole and with nothing else."));
+                .with_hint("Copy it again, as one line; something else came with it."));
         }
         let other = self
             .lookalikes
@@ -102,10 +104,12 @@ impl Field {
             return Err(Error::new(
                 Kind::InvalidInput,
                 format!("The {} cannot be checked: {bad}", self.printed_subject()),
-            )
-            .with_hint("Mend the definition, and check it: vault provider validate FILE"));
+            ));
         }
-        Err(self.unlike().with_hint(self.advice()))
+        Err(match self.hint() {
+            Some(hint) => self.unlike().with_hint(hint),
+            None => self.unlike(),
+        })
     }
 
     /// A word about a value that fits, but may be another provider's key.
@@ -116,11 +120,11 @@ impl Field {
             .map(|other| other.sentence("This could also be"))
     }
 
-    fn advice(&self) -> String {
+    fn hint(&self) -> Option<String> {
         match (&self.hint, &self.key_url) {
-            (Some(hint), _) => text::printable(hint).into_owned(),
-            (None, Some(url)) => format!("Copy it again from {}", text::printable(url)),
-            (None, None) => "Copy it again from where it was made.".to_owned(),
+            (Some(hint), _) => Some(text::printable(hint).into_owned()),
+            (None, Some(url)) => Some(format!("Copy it again from {}", text::printable(url))),
+            (None, None) => None,
         }
     }
 

@@ -14,6 +14,7 @@ mod definition;
 mod field;
 mod host;
 mod jsonc;
+mod lenient;
 mod oauth;
 mod parse;
 mod pattern;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::raw::or_default;
+use super::lenient::or_default;
 
 /// The provider's authorization server. `{base_url}` may stand in each
 /// address.

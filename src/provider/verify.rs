@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::lenient::{or_default, parsed};
 use super::placement::Template;
-use super::raw::{or_default, parsed};
 
 /// One cheap request with the credential in its usual places.
 #[derive(Debug, Clone, Deserialize)]

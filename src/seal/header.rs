@@ -4,6 +4,8 @@
 //! names its own price in memory and time. Both are bounded here, in one pass
 //! over at most [`LONGEST`] bytes.
 
+use std::io::Read;
+
 use super::OpenError;
 
 /// log2 N for slots that we make: 0.3 s and 128 MiB.
@@ -14,12 +16,33 @@ pub const MAX_WORK_FACTOR: u8 = 20;
 pub const MAX_RECIPIENTS: usize = 100;
 
 const LONGEST: usize = 64 * 1024;
+/// What nearly every header fits into.
+const FIRST_LOOK: usize = 2048;
 /// One more than recipients, for the random stanza that keeps readers honest.
 const MOST_STANZAS: usize = MAX_RECIPIENTS + 1;
 
 /// Refuses a header that is too long, has too many stanzas, or asks for more
-/// scrypt work than 2^`max_work_factor`.
-pub(super) fn check(binary: &[u8], max_work_factor: u8) -> Result<(), OpenError> {
+/// scrypt work than 2^`max_work_factor`. Reads no more than it takes to tell.
+pub(super) fn check(binary: &mut impl Read, max_work_factor: u8) -> Result<(), OpenError> {
+    let mut head = Vec::with_capacity(FIRST_LOOK);
+    let mut read = |head: &mut Vec<u8>, limit: usize| {
+        let more = (limit - head.len()) as u64;
+        let read = binary.by_ref().take(more).read_to_end(head);
+        read.map_err(|error| OpenError::Damaged(format!("its armor is damaged ({error})")))
+    };
+    read(&mut head, FIRST_LOOK)?;
+    if !is_whole(&head) {
+        read(&mut head, LONGEST + 1)?;
+    }
+    judge(&head, max_work_factor)
+}
+
+/// Whether the line that ends a header is in it.
+fn is_whole(head: &[u8]) -> bool {
+    head.windows(4).any(|four| four == b"\n---")
+}
+
+fn judge(binary: &[u8], max_work_factor: u8) -> Result<(), OpenError> {
     let head = &binary[..binary.len().min(LONGEST)];
     let mut stanzas = 0;
     let mut lines = head.split(|byte| *byte == b'\n');
@@ -73,7 +96,7 @@ mod tests {
     use super::*;
 
     fn checked(header: &str) -> Result<(), OpenError> {
-        check(header.as_bytes(), MAX_WORK_FACTOR)
+        check(&mut header.as_bytes(), MAX_WORK_FACTOR)
     }
 
     #[test]

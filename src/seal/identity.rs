@@ -224,7 +224,7 @@ impl IdentityFile {
                         prompts.clone(),
                     ) {
                         Ok(plugin) => identities.push(Box::new(plugin)),
-                        Err(error) => missing = Some(error.to_string()),
+                        Err(error) => missing = Some(super::first_line(error)),
                     }
                 }
                 #[cfg(feature = "ssh")]

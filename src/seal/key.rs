@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::header::MAX_WORK_FACTOR;
-use super::{OpenError, SealError, open, seal};
+use super::{OpenError, SealError, begin, open, seal};
 use crate::secret::Secret;
 
 /// The key that opens a vault's payload, and seals the next one.
@@ -61,6 +61,16 @@ impl VaultKey {
     /// It was not sealed to this key, or is damaged.
     pub fn open(&self, armored: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         open(armored, MAX_WORK_FACTOR, std::iter::once(&self.0 as _))
+    }
+
+    /// Whether something was sealed to this key, by its header alone: what
+    /// is damaged otherwise counts as fitting, for whoever opens it to say so.
+    pub fn fits(&self, armored: &[u8]) -> bool {
+        let identities = std::iter::once(&self.0 as _);
+        !matches!(
+            begin(armored, MAX_WORK_FACTOR, identities),
+            Err(OpenError::NoMatch)
+        )
     }
 }
 

@@ -4,6 +4,7 @@
 //! be hostile, so the header is looked at, and refused, before the library
 //! does any work that the header asks for (see [`header`]).
 
+mod armor;
 mod header;
 mod identity;
 mod key;
@@ -12,7 +13,7 @@ mod recipient;
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-use age::armor::{ArmoredReader, ArmoredWriter, Format};
+use age::armor::{ArmoredWriter, Format};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind};
@@ -100,7 +101,7 @@ impl From<SealError> for Error {
     fn from(error: SealError) -> Self {
         Self::new(Kind::Failed, "Cannot seal the vault")
             .with_source(error)
-            .with_hint("See whom it is sealed to: vault recipients")
+            .with_hint("Check the recipients, and that their plugins work: vault recipients")
     }
 }
 
@@ -139,11 +140,8 @@ pub fn seal_to_recipients(
     }
     let wrapped = recipient::for_age(recipients, prompts)?;
     let sealed = seal(&wrapped, key.slot_text().as_bytes())?;
-    header::check(
-        &dearmor(sealed.as_bytes()).map_err(seal_error)?,
-        MAX_WORK_FACTOR,
-    )
-    .map_err(seal_error)?;
+    let mut binary = armor::reader(sealed.as_bytes()).map_err(seal_error)?;
+    header::check(&mut binary, MAX_WORK_FACTOR).map_err(seal_error)?;
     Ok(sealed)
 }
 
@@ -217,7 +215,15 @@ fn seal(recipients: &[Box<dyn age::Recipient + Send>], plain: &[u8]) -> Result<S
 }
 
 fn seal_error(error: impl std::fmt::Display) -> SealError {
-    SealError(error.to_string())
+    SealError(first_line(error))
+}
+
+/// What the library says, without the marks that it puts around names, and
+/// without its advice to have private keys printed.
+fn first_line(error: impl std::fmt::Display) -> String {
+    let mut text = error.to_string();
+    text.truncate(text.find('\n').unwrap_or(text.len()));
+    text.replace(['\u{2068}', '\u{2069}'], "")
 }
 
 fn open<'a>(
@@ -225,25 +231,25 @@ fn open<'a>(
     max_work_factor: u8,
     identities: impl Iterator<Item = &'a dyn age::Identity>,
 ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-    let binary = dearmor(sealed)?;
-    header::check(&binary, max_work_factor)?;
-    let mut reader = age::Decryptor::new_buffered(&binary[..])
-        .and_then(|decryptor| decryptor.decrypt(identities))
-        .map_err(|error| open_error(error, max_work_factor))?;
+    let mut reader = begin(sealed, max_work_factor, identities)?;
     // Room for everything at once: a buffer that grows would leave copies.
-    let mut plain = SecretBuffer::with_capacity(binary.len()).into_bytes();
+    let mut plain = SecretBuffer::with_capacity(armor::room(sealed)).into_bytes();
     reader
         .read_to_end(&mut plain)
         .map_err(|_| OpenError::Damaged("it was cut short or changed".to_owned()))?;
     Ok(plain)
 }
 
-fn dearmor(sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
-    let mut binary = Vec::with_capacity(sealed.len());
-    ArmoredReader::new(sealed)
-        .read_to_end(&mut binary)
-        .map_err(|error| OpenError::Damaged(format!("its armor is damaged ({error})")))?;
-    Ok(binary)
+/// Checks and opens the header; what is returned reads the rest.
+fn begin<'s, 'a>(
+    sealed: &'s [u8],
+    max_work_factor: u8,
+    identities: impl Iterator<Item = &'a dyn age::Identity>,
+) -> Result<impl Read + 's, OpenError> {
+    header::check(&mut armor::reader(sealed)?, max_work_factor)?;
+    age::Decryptor::new_buffered(armor::reader(sealed)?)
+        .and_then(|decryptor| decryptor.decrypt(identities))
+        .map_err(|error| open_error(error, max_work_factor))
 }
 
 fn open_error(error: age::DecryptError, limit: u8) -> OpenError {
@@ -259,7 +265,7 @@ fn open_error(error: age::DecryptError, limit: u8) -> OpenError {
             OpenError::Damaged("its header was changed after it was sealed".to_owned())
         }
         DecryptError::Plugin(_) | DecryptError::PluginResolve(_) => {
-            OpenError::Plugin(error.to_string())
+            OpenError::Plugin(first_line(error))
         }
         other => OpenError::Damaged(other.to_string()),
     }

@@ -279,7 +279,7 @@ impl Sources {
             }
             return Ok(None);
         }
-        match door.try_passphrase(passphrase.text()?) {
+        match door.try_passphrase(passphrase.text(ask)?) {
             Ok(key) => Ok(Some(Unlocked {
                 key,
                 source: source.to_string(),
@@ -306,7 +306,7 @@ impl Sources {
         let origin = file.origin().to_owned();
         let typed;
         let (words, from_rank) = if passphrase.source.is_some() {
-            (passphrase.text()?, true)
+            (passphrase.text(ask)?, true)
         } else {
             let prompt = format!("Passphrase of the identity {origin}: ");
             let Some(words) = ask.passphrase(&prompt)? else {
@@ -334,14 +334,11 @@ impl Sources {
 
     fn try_session(&self, door: &dyn Door) -> Option<Unlocked> {
         let socket = self.session.as_ref()?;
-        let key = session::key(socket)?;
-        if door.fits(&key) {
-            let source = "the session".to_owned();
-            return Some(Unlocked { key, source });
-        }
-        // The vault's key has changed since: the session holds nothing of use.
-        session::end(socket);
-        None
+        // One whose key does not fit ends by itself when it is the vault's key
+        // that changed; an earlier vault file has another key by right.
+        let key = session::key(socket).filter(|key| door.fits(key))?;
+        let source = "the session".to_owned();
+        Some(Unlocked { key, source })
     }
 
     fn try_prompt(&self, door: &dyn Door, ask: &dyn Ask) -> Result<Unlocked, Error> {
@@ -371,11 +368,11 @@ impl Sources {
     ///
     /// # Errors
     /// The source cannot be read.
-    pub fn passphrase(&self) -> Result<Option<Secret>, Error> {
+    pub fn passphrase(&self, ask: &dyn Ask) -> Result<Option<Secret>, Error> {
         self.ranks
             .iter()
             .find_map(|rank| rank.passphrase.as_ref())
-            .map(|source| load_passphrase(source).map_err(Error::from))
+            .map(|source| load_passphrase(source, ask).map_err(Error::from))
             .transpose()
     }
 
@@ -409,10 +406,10 @@ impl<'a> Passphrase<'a> {
         }
     }
 
-    fn text(&mut self) -> Result<&Secret, UnlockError> {
+    fn text(&mut self, ask: &dyn Ask) -> Result<&Secret, UnlockError> {
         let text = match (self.text.take(), self.source) {
             (Some(text), _) => text,
-            (None, Some(source)) => load_passphrase(source)?,
+            (None, Some(source)) => load_passphrase(source, ask)?,
             (None, None) => return Err(UnlockError::Locked("no passphrase was given")),
         };
         Ok(self.text.insert(text))

@@ -111,8 +111,9 @@ impl Keeper {
     }
 
     /// Answers until nobody asked for long enough, somebody ends the session,
-    /// or `is_current` says that the key is no longer the vault's.
-    pub fn serve(self, is_current: &mut dyn FnMut() -> bool) {
+    /// or `is_current` says that the key, given as its text, is no longer the
+    /// vault's.
+    pub fn serve(self, is_current: &mut dyn FnMut(&[u8]) -> bool) {
         let mut asked = now();
         loop {
             let idle_for = now().saturating_sub(asked);
@@ -131,7 +132,7 @@ impl Keeper {
             let mut ready = [PollFd::new(&self.listener, PollFlags::IN)];
             // Interrupted or not, the loop looks at the time and the key.
             let _ = poll(&mut ready, Some(&timeout));
-            if !is_current() || !self.still_has_its_place() {
+            if !is_current(self.key.as_bytes()) || !self.still_has_its_place() {
                 return;
             }
             while let Ok((client, _)) = self.listener.accept() {
@@ -241,7 +242,7 @@ mod tests {
         let socket = socket_in(&folder);
         let kept = VaultKey::generate();
         let keeper = Keeper::listen(&socket, &kept, Duration::from_secs(60)).unwrap();
-        let session = std::thread::spawn(move || keeper.serve(&mut || true));
+        let session = std::thread::spawn(move || keeper.serve(&mut |_| true));
         assert_eq!(fs::metadata(&socket).unwrap().mode() & 0o777, 0o600);
         for _ in 0..3 {
             assert_eq!(key(&socket).unwrap().fingerprint(), kept.fingerprint());
@@ -259,7 +260,7 @@ mod tests {
         let socket = socket_in(&folder);
         let keeper =
             Keeper::listen(&socket, &VaultKey::generate(), Duration::from_millis(50)).unwrap();
-        keeper.serve(&mut || true);
+        keeper.serve(&mut |_| true);
         assert!(!socket.exists());
     }
 
@@ -269,7 +270,7 @@ mod tests {
         let socket = socket_in(&folder);
         let keeper =
             Keeper::listen(&socket, &VaultKey::generate(), Duration::from_secs(3600)).unwrap();
-        let session = std::thread::spawn(move || keeper.serve(&mut || false));
+        let session = std::thread::spawn(move || keeper.serve(&mut |_| false));
         assert!(key(&socket).is_none());
         session.join().unwrap();
     }
@@ -283,7 +284,7 @@ mod tests {
         let newer_key = VaultKey::generate();
         let newer = Keeper::listen(&socket, &newer_key, hour).unwrap();
         drop(older);
-        let session = std::thread::spawn(move || newer.serve(&mut || true));
+        let session = std::thread::spawn(move || newer.serve(&mut |_| true));
         assert_eq!(key(&socket).unwrap().fingerprint(), newer_key.fingerprint());
         assert!(end(&socket));
         session.join().unwrap();
@@ -305,7 +306,7 @@ mod tests {
         let socket = socket_in(&folder);
         let kept = VaultKey::generate();
         let keeper = Keeper::listen(&socket, &kept, Duration::from_secs(60)).unwrap();
-        let session = std::thread::spawn(move || keeper.serve(&mut || true));
+        let session = std::thread::spawn(move || keeper.serve(&mut |_| true));
         let _silent = UnixStream::connect(&socket).unwrap();
         assert!(key(&socket).is_some());
         assert!(end(&socket));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::{Ask, UnlockError};
-use crate::files;
+use crate::files::{self, PrivateFile};
 use crate::seal::IdentityFile;
 use crate::secret::{Secret, SecretBuffer};
 
@@ -66,18 +66,21 @@ pub fn load_identity(source: &IdentitySource, ask: &dyn Ask) -> Result<IdentityF
         IdentitySource::Path(path) => {
             let file = files::read_private(path, LARGEST_IDENTITY)?
                 .ok_or_else(|| UnlockError::NoIdentityFile(path.clone()))?;
-            if let Some(mode) = file.loose_mode().filter(|_| is_ours(path)) {
-                ask.notice(&format!(
-                    "Others can read the identity {} (mode {mode:o}). Close it: chmod 600 '{}'",
-                    path.display(),
-                    path.display()
-                ));
-            }
+            report_loose(&file, path, "identity", ask);
             Ok(IdentityFile::parse(
                 &file.bytes,
                 &path.display().to_string(),
             )?)
         }
+    }
+}
+
+fn report_loose(file: &PrivateFile, path: &Path, what: &str, ask: &dyn Ask) {
+    if let Some(mode) = file.loose_mode().filter(|_| is_ours(path)) {
+        let path = path.display();
+        ask.notice(&format!(
+            "Others can read the {what} {path} (mode {mode:o}). Close it: chmod 600 '{path}'"
+        ));
     }
 }
 
@@ -92,13 +95,14 @@ fn is_ours(path: &Path) -> bool {
 ///
 /// # Errors
 /// The source is not there, fails, or is empty.
-pub fn load_passphrase(source: &PassphraseSource) -> Result<Secret, UnlockError> {
+pub fn load_passphrase(source: &PassphraseSource, ask: &dyn Ask) -> Result<Secret, UnlockError> {
     let bytes = match source {
         PassphraseSource::Text(_, text) => return Ok(text.duplicate().without_trailing_newline()),
         PassphraseSource::File(path) => {
-            files::read_private(path, LARGEST_PASSPHRASE)?
-                .ok_or_else(|| UnlockError::NoPassphraseFile(path.clone()))?
-                .bytes
+            let file = files::read_private(path, LARGEST_PASSPHRASE)?
+                .ok_or_else(|| UnlockError::NoPassphraseFile(path.clone()))?;
+            report_loose(&file, path, "passphrase", ask);
+            file.bytes
         }
         PassphraseSource::Descriptor(number) => from_descriptor(*number)
             .map_err(|error| UnlockError::Descriptor(*number, error))?

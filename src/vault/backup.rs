@@ -6,7 +6,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::sealed::Sealed;
+use super::store::Store;
+use super::{Document, VaultError};
 use crate::files::{self, FileError, PathContext};
+use crate::seal::VaultKey;
 
 const KEPT: usize = 10;
 
@@ -32,6 +36,75 @@ impl Backup {
             0 => self.generation.to_string(),
             twin => format!("{}.{twin}", self.generation),
         }
+    }
+}
+
+/// What became of the earlier files.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Purged {
+    /// How many are gone.
+    pub removed: usize,
+    /// How many this key does not open.
+    pub unreadable: usize,
+}
+
+impl Store {
+    /// The earlier files, newest first.
+    ///
+    /// # Errors
+    /// Their folder cannot be read.
+    pub fn backups(&self) -> Result<Vec<Backup>, VaultError> {
+        Ok(list(&self.backups, &self.path)?)
+    }
+
+    /// Reads the earlier file of that number.
+    ///
+    /// # Errors
+    /// There is none, or it is damaged.
+    pub fn read_backup(&self, number: &str) -> Result<Sealed, VaultError> {
+        let none = || VaultError::NoBackup {
+            path: self.path.clone(),
+            number: number.to_owned(),
+        };
+        let backup = self
+            .backups()?
+            .into_iter()
+            .find(|backup| backup.number() == number)
+            .ok_or_else(none)?;
+        self.read_from(&backup.path)?.ok_or_else(none)
+    }
+
+    /// Removes all earlier files of this vault and tells how many there were.
+    ///
+    /// # Errors
+    /// One cannot be removed.
+    pub fn purge_backups(&self) -> Result<usize, VaultError> {
+        Ok(purge(&self.backups, &self.path)?)
+    }
+
+    /// Removes the earlier files whose content `holds` what is to go.
+    ///
+    /// # Errors
+    /// One cannot be removed.
+    pub fn purge_backups_where(
+        &self,
+        key: &VaultKey,
+        holds: impl Fn(&Document) -> bool,
+    ) -> Result<Purged, VaultError> {
+        let mut purged = Purged::default();
+        for backup in self.backups()? {
+            let sealed = self.read_from(&backup.path).ok().flatten();
+            let opened = sealed.and_then(|sealed| self.open_unpinned(&sealed, key.clone()).ok());
+            match opened {
+                Some(opened) if holds(&opened.document) => {
+                    fs::remove_file(&backup.path).at("remove", &backup.path)?;
+                    purged.removed += 1;
+                }
+                Some(_) => {}
+                None => purged.unreadable += 1,
+            }
+        }
+        Ok(purged)
     }
 }
 

@@ -84,8 +84,13 @@ impl Reader<'_> {
             return Err("a part does not begin like an age file");
         }
         let start = self.at + name.len();
-        let length = after.find(END).ok_or("it is cut short")? + END.len();
-        self.at = start + length;
+        // No character of armor is a dash: the first one after the beginning
+        // is where the part ends.
+        let length = BEGIN.len() + after[BEGIN.len()..].find('-').ok_or("it is cut short")?;
+        if !after[length..].starts_with(END) {
+            return Err("a part does not end like an age file");
+        }
+        self.at = start + length + END.len();
         Ok(Some(start..self.at))
     }
 }

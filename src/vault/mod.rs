@@ -6,10 +6,12 @@
 //! older than the last one seen here, or another one, is not opened.
 
 mod backup;
+mod commit;
 mod document;
 mod layout;
 mod lock;
 mod pin;
+mod sealed;
 mod store;
 
 use std::path::PathBuf;
@@ -22,11 +24,13 @@ use crate::json::JsonError;
 use crate::seal::{BadRecipient, Fingerprint, OpenError, SealError};
 use crate::text;
 
-pub use backup::Backup;
+pub use backup::{Backup, Purged};
+pub use commit::Change;
 pub use document::{Document, Roster, RosterEntry, SlotKind};
 pub use layout::Slots;
 pub use pin::Pin;
-pub use store::{Change, Opened, Places, Purged, Sealed, Slotted, Store};
+pub use sealed::{Opened, Pinned, Sealed, Slotted};
+pub use store::{Places, Store};
 
 /// Why a vault cannot be opened or changed.
 #[derive(Debug, thiserror::Error)]

@@ -2,6 +2,7 @@
 //! another one, is noticed.
 
 use std::fs::File;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -49,11 +50,14 @@ impl PinFile {
 
     /// The pin, unless this vault was never seen here.
     pub(super) fn read(&self) -> Result<Option<Pin>, VaultError> {
-        let Some(file) = files::read_private(&self.path, LARGEST)? else {
-            return Ok(None);
-        };
         let damaged = || VaultError::DamagedPin {
             path: self.path.clone(),
+        };
+        let file = match files::read_private(&self.path, LARGEST) {
+            Ok(Some(file)) => file,
+            Ok(None) => return Ok(None),
+            Err(error) if error.io_kind() == io::ErrorKind::FileTooLarge => return Err(damaged()),
+            Err(error) => return Err(error.into()),
         };
         let written: Written = serde_json::from_slice(&file.bytes).map_err(|_| damaged())?;
         Ok(Some(Pin {

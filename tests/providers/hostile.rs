@@ -153,3 +153,23 @@ fn tenants_get_a_credential_on_their_own_host_alone() {
     assert_eq!(is_host(&own, "acme.zendesk.com"), Some(Allowed));
     assert_eq!(is_host(&own, "evil.zendesk.com"), None);
 }
+
+#[test]
+fn no_definition_sets_a_variable_that_steers_programs() {
+    for variable in [
+        "LD_PRELOAD",
+        "DYLD_INSERT_LIBRARIES",
+        "PATH",
+        "BASH_ENV",
+        "NODE_OPTIONS",
+    ] {
+        let by_export =
+            format!(r#"{{"auth": ["api_key"], "export": {{"env": {{"api_key": "{variable}"}}}}}}"#);
+        let by_field = format!(r#"{{"fields": [{{"name": "api_key", "env": ["{variable}"]}}]}}"#);
+        for text in [by_export, by_field] {
+            let definition = load(&text);
+            let names = definition.exports.iter().map(|(_, name)| name.as_str());
+            assert!(!names.into_iter().any(|name| name == variable), "{text}");
+        }
+    }
+}

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-use vault::seal::{IdentityFile, Opener, PluginPrompt, Prompts};
+use vault::seal::{IdentityFile, Opener, PluginPrompt, Prompts, VaultKey};
 use vault::secret::Secret;
 use vault::vault::{Places, Store};
 
@@ -44,7 +44,7 @@ impl Canary {
                 STANDARD_NO_PAD.encode(&padded),
                 URL_SAFE_NO_PAD.encode(&padded),
             ] {
-                forms.push(("in base64", encoded[own.clone()].as_bytes().to_owned()));
+                forms.push(("in base64", encoded.as_bytes()[own.clone()].to_owned()));
             }
         }
         Self {
@@ -100,11 +100,15 @@ pub fn keys_on_disk(identity: &Path, vault: &Path) -> Vec<Canary> {
         .filter(|line| line.starts_with("AGE-SECRET-KEY-"))
         .map(|line| Canary::new("the identity", line, Some(identity.to_owned())))
         .collect();
-    keys.extend(vault_key(&text, vault).map(|key| Canary::new("the vault's key", &key, None)));
+    keys.extend(vault_key(&text, vault).map(|key| {
+        let text = key.slot_text();
+        Canary::new("the vault's key", text.trim_end(), None)
+    }));
     keys
 }
 
-fn vault_key(identity: &str, vault: &Path) -> Option<String> {
+/// What the identity finds in its slot.
+pub fn vault_key(identity: &str, vault: &Path) -> Option<VaultKey> {
     let places = Places {
         file: vault.to_owned(),
         state: PathBuf::from("/nonexistent"),
@@ -113,8 +117,7 @@ fn vault_key(identity: &str, vault: &Path) -> Option<String> {
     let sealed = Store::at(places, None).ok()?.read().ok()??;
     let identity = IdentityFile::parse(identity.as_bytes(), "identity").ok()?;
     let opener = Opener::Identities(&identity);
-    let key = sealed.try_slot(&opener, 20, &nobody())?.ok()?;
-    Some(key.slot_text().trim_end().to_owned())
+    sealed.try_slot(&opener, 20, &nobody())?.ok()
 }
 
 /// Prompts that reach nobody.

@@ -5,7 +5,7 @@
 
 // Each test file uses its own part of this, and the exception for tests in
 // clippy.toml does not reach their helpers.
-#![allow(dead_code, clippy::unwrap_used, clippy::print_stdout)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 mod hunt;
 pub mod terminal;
@@ -13,6 +13,7 @@ pub mod terminal;
 use std::cell::{Cell, RefCell};
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -151,6 +152,13 @@ impl TestEnvironment {
         text
     }
 
+    /// Registers an identity, which its usual file alone may hold.
+    pub fn secret_identity(&self, text: &str) {
+        let line = text.lines().find(|line| line.starts_with("AGE-")).unwrap();
+        let canary = Canary::new("the identity", line, Some(self.identity.clone()));
+        self.canaries.borrow_mut().push(canary);
+    }
+
     /// A fake API key that fits `openai`, registered.
     pub fn key(&self, name: &str) -> String {
         self.secret("an API key", fake_key(name))
@@ -236,6 +244,12 @@ impl TestEnvironment {
             .to_owned()
     }
 
+    /// The vault's own key, where the identity on disk opens it.
+    pub fn vault_key(&self) -> vault::seal::VaultKey {
+        let text = fs::read_to_string(&self.identity).unwrap();
+        hunt::vault_key(&text, &self.vault_file()).unwrap()
+    }
+
     /// Every file under a folder of this environment, in order.
     pub fn files_under(&self, folder: &Path) -> Vec<PathBuf> {
         hunt::files_under(folder)
@@ -264,6 +278,11 @@ impl TestEnvironment {
             }
         }
         caught
+    }
+
+    /// Sockets of sessions.
+    pub fn sockets(&self) -> Vec<PathBuf> {
+        hunt::sockets_under(self.root.path())
     }
 
     /// Gives the hunt up, for tests of the hunt itself.
@@ -318,7 +337,7 @@ pub fn chmod(path: &Path, mode: u32) {
 }
 
 /// Whether a tool or a right that not every machine has may be missing:
-/// prints that the test is skipped, and fails where `VAULT_TEST_REQUIRE`
+/// says that the test is skipped, and fails where `VAULT_TEST_REQUIRE`
 /// (names, comma between) asks for it.
 pub fn skip(name: &str, reason: &str) {
     let required = std::env::var("VAULT_TEST_REQUIRE").unwrap_or_default();
@@ -326,7 +345,8 @@ pub fn skip(name: &str, reason: &str) {
         !required.split(',').any(|asked| asked.trim() == name),
         "{name} is required: {reason}"
     );
-    println!("skipped: {name}: {reason}");
+    // Past the test runner, which keeps what is printed to itself.
+    let _ = writeln!(std::io::stderr(), "skipped: {name}: {reason}");
 }
 
 /// One run of the program, being prepared.
@@ -416,7 +436,8 @@ impl<'a> Run<'a> {
         self.look_at_arguments();
         self.command.stdin(Stdio::piped());
         let mut child = self.command.spawn().unwrap();
-        std::io::Write::write_all(&mut child.stdin.take().unwrap(), &self.stdin).unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(&self.stdin).unwrap();
         child
     }
 

@@ -13,6 +13,8 @@ use crate::cli::places::Places;
 use crate::cli::terminal::Terminal;
 use crate::error::{Error, Kind, Result};
 use crate::process;
+use crate::provider::Source;
+use crate::text;
 use crate::vault::{Opened, Store};
 
 /// Check that everything is as it should be
@@ -98,6 +100,7 @@ pub fn run(args: &DoctorArgs, context: &Context) -> Result<()> {
     check_vault(&mut findings, &store, context);
     check_private_file(&mut findings, "identity", &places.identity);
     check_folders(&mut findings, &places, &store);
+    check_providers(&mut findings, context)?;
     check_lock(&mut findings, &store);
     check_process(&mut findings);
     check_other_vaults(&mut findings, context);
@@ -124,10 +127,10 @@ fn report(findings: &Findings, context: &Context) -> Result<()> {
         let mut text = String::new();
         for check in &findings.0 {
             let mark = painted(check.mark, context.output.color_out);
-            let message = crate::text::printable_lines(&check.message);
+            let message = text::printable_lines(&check.message);
             text.push_str(&format!("{mark}  {}: {message}\n", check.name));
             if let Some(hint) = &check.hint {
-                text.push_str(&format!("      {}\n", crate::text::printable_lines(hint)));
+                text.push_str(&format!("      {}\n", text::printable_lines(hint)));
             }
         }
         output::print(&text)?;
@@ -220,7 +223,9 @@ fn check_content(findings: &mut Findings, store: &Store, opened: &Opened, contex
     findings.ok(
         "integrity",
         format!(
-            "{connections} connections and {secrets} plain secrets, generation {}, fingerprint {}",
+            "{} and {}, generation {}, fingerprint {}",
+            text::counted(connections, "connection"),
+            text::counted(secrets, "plain secret"),
             document.generation,
             opened.key.fingerprint()
         ),
@@ -311,6 +316,42 @@ fn check_folders(findings: &mut Findings, places: &Places, store: &Store) {
             findings.ok("folder", format!("{shown}"));
         }
     }
+}
+
+/// The user's own definitions: broken ones, and those that say more than is
+/// safe to follow.
+fn check_providers(findings: &mut Findings, context: &Context) -> Result<()> {
+    let entries = match context.catalog()?.all() {
+        Ok(entries) => entries,
+        Err(error) => {
+            findings.failed("providers", &error);
+            return Ok(());
+        }
+    };
+    let mut own = 0;
+    let mut flawless = true;
+    for entry in &entries {
+        match &entry.definition {
+            Err(error) => {
+                flawless = false;
+                findings.failed("providers", error);
+            }
+            Ok(definition) => {
+                own += usize::from(entry.source == Source::Custom);
+                for warning in definition.warnings() {
+                    flawless = false;
+                    let hint = format!("Look at it: vault provider show {}", definition.name);
+                    findings.warn("providers", format!("{}: {warning}", definition.name), hint);
+                }
+            }
+        }
+    }
+    if flawless {
+        let bundled = entries.len() - own;
+        let message = format!("{bundled} bundled, {own} of your own");
+        findings.ok("providers", message);
+    }
+    Ok(())
 }
 
 fn check_lock(findings: &mut Findings, store: &Store) {

@@ -180,7 +180,7 @@ impl Plan {
         }
         let sources = context.sources()?;
         let given = sources.identities().unwrap_or_default();
-        let mut passphrase = sources.passphrase()?;
+        let mut passphrase = sources.passphrase(&context.terminal)?;
         for source in given {
             let (recipients, used) = recipients_of(
                 source,
@@ -330,6 +330,8 @@ fn recipients_of(
 /// The machine's own identity, made where there is none; an existing file is
 /// never touched.
 fn own_identity(path: &Path, context: &Context) -> Result<Vec<Recipient>> {
+    // The vault's lock is held: what lies about is of a first login that died.
+    files::sweep_temporary(path);
     if path.exists() {
         let source = IdentitySource::Path(path.to_owned());
         return Ok(recipients_of(&source, None, context.max_work_factor(), context)?.0);

@@ -187,7 +187,7 @@ fn print_table(
         "EXPIRES",
         "ROTATE",
     ];
-    let mut table = Table::new(&headings).sparing(&[4, 2, 6, 5]);
+    let mut table = Table::new(&headings).dispensable(&["TYPE", "SOURCE", "EXPIRES", "ROTATE"]);
     let mut rows = 0;
     for listed in providers {
         if listed.connections.is_empty() {
@@ -230,7 +230,7 @@ fn print_table(
     context.output.note(match (args.due, args.connected) {
         (true, _) => "Nothing is due.",
         (_, true) => "Nothing is connected yet. Begin with: vault login openai",
-        _ => "There is no such provider. See all: vault list",
+        _ => "There is no provider in that category. See the categories: vault provider list",
     });
     Ok(())
 }

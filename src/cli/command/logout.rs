@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::name::{ConnectionId, ConnectionName, ConnectionRef, ProviderName};
 use crate::provider::{self, Catalog};
 use crate::seal::VaultKey;
+use crate::text::counted;
 use crate::vault::{Change, Document, Store};
 
 /// Remove a credential
@@ -64,13 +65,20 @@ pub fn run(args: &LogoutArgs, context: &Context) -> Result<()> {
         vec![which(&opened.document, &reference, args.purge, context)?]
     };
     let left = leave(&store, &opened.key, &ids, args.purge, "logout", context)?;
-    report(&left, context)
+    let was_connected = |id: &ConnectionId| opened.document.connections().any(|held| held == *id);
+    let what = if ids.iter().any(was_connected) {
+        "Logged out of"
+    } else {
+        "Removed the history of"
+    };
+    report(&left, what, context)
 }
 
 /// Lets go of everything of a provider.
 pub fn revoke(args: &RevokeArgs, context: &Context) -> Result<()> {
     let left = revoke_all(&args.provider, context)?;
-    report(&left, context)
+    report(&left, "Logged out of", context)?;
+    tell_what_still_works(&args.provider, context)
 }
 
 /// Lets go of everything of a provider, its definition included.
@@ -107,13 +115,17 @@ pub fn remove(args: &RevokeArgs, context: &Context) -> Result<()> {
             "status": "not_connected", "provider": name.as_str(), "connection": null,
         }));
     }
-    report(&left, context)
+    report(&left, "Logged out of", context)
 }
 
 fn revoke_all(provider: &ProviderName, context: &Context) -> Result<Vec<ConnectionId>> {
     let (store, opened) = context.open()?;
     let ids = all_of(&opened.document, provider, false, context)?;
-    let left = leave(&store, &opened.key, &ids, false, "revoke", context)?;
+    leave(&store, &opened.key, &ids, false, "revoke", context)
+}
+
+/// A key that nobody took back at its provider goes on working.
+fn tell_what_still_works(provider: &ProviderName, context: &Context) -> Result<()> {
     let definition = context
         .catalog()?
         .find(provider)
@@ -124,7 +136,7 @@ fn revoke_all(provider: &ProviderName, context: &Context) -> Result<Vec<Connecti
             "The key itself still works; take it back at {url}"
         ));
     }
-    Ok(left)
+    Ok(())
 }
 
 fn which(
@@ -223,22 +235,22 @@ pub fn purge_backups(
 ) -> Result<()> {
     let purged = store.purge_backups_where(key, holds)?;
     if purged.removed > 0 {
-        context.output.note(&format!(
-            "Removed {} earlier vault files that held it.",
-            purged.removed
-        ));
+        let files = counted(purged.removed, "earlier vault file");
+        context
+            .output
+            .note(&format!("Removed {files} that held it."));
     }
     if purged.unreadable > 0 {
         context.output.warn(&format!(
-            "{} earlier vault files open with older keys only, and may hold it. Remove them: vault \
-             rekey --purge-backups",
-            purged.unreadable
+            "This key does not open {}, which may hold it too. Remove them all: vault rekey \
+             --purge-backups",
+            counted(purged.unreadable, "earlier vault file")
         ));
     }
     Ok(())
 }
 
-fn report(left: &[ConnectionId], context: &Context) -> Result<()> {
+fn report(left: &[ConnectionId], what: &str, context: &Context) -> Result<()> {
     for id in left {
         let ConnectionId {
             provider,
@@ -253,7 +265,7 @@ fn report(left: &[ConnectionId], context: &Context) -> Result<()> {
         } else {
             context
                 .output
-                .note(&format!("Logged out of {provider} ({connection})."));
+                .note(&format!("{what} {provider} ({connection})."));
         }
     }
     Ok(())

@@ -13,6 +13,7 @@ use crate::seal::{
     seal_to_recipients,
 };
 use crate::secret::Secret;
+use crate::text::counted;
 use crate::unlock::{Ask, UnlockError, session};
 use crate::vault::{Opened, Roster, RosterEntry, Sealed, SlotKind, Slotted, Store};
 
@@ -82,9 +83,10 @@ pub fn run(args: &RekeyArgs, context: &Context) -> Result<()> {
     }
     if args.purge_backups {
         let removed = store.purge_backups()?;
-        context
-            .output
-            .note(&format!("Removed {removed} earlier vault files."));
+        context.output.note(&format!(
+            "Removed {}.",
+            counted(removed, "earlier vault file")
+        ));
     }
     if context.output.json {
         let fingerprint = key.fingerprint().to_string();
@@ -196,7 +198,7 @@ fn passphrase_for(
     if !kept || !args.wants_new_key() {
         return Ok(None);
     }
-    let given = match context.sources()?.passphrase()? {
+    let given = match context.sources()?.passphrase(&context.terminal)? {
         Some(given) => Some(given),
         None => context
             .terminal

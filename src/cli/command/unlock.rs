@@ -53,7 +53,7 @@ pub fn run(args: &UnlockArgs, context: &Context) -> Result<()> {
         return output::print_json(&serde_json::json!({"status": "unlocked", "ttl": ttl}));
     }
     context.output.note(&format!(
-        "Unlocked until it was not used for {ttl}. End it before: vault lock"
+        "Unlocked until nothing has used it for {ttl}. End it sooner: vault lock"
     ));
     Ok(())
 }
@@ -154,8 +154,10 @@ pub fn keep() -> Result<()> {
     };
     output::print("ready\n")?;
     detach().map_err(|error| failed(error.to_string()))?;
-    let mut watch = Watch::of(&orders.vault, key);
-    keeper.serve(&mut || watch.is_current());
+    // The one copy that stays is the keeper's.
+    drop(key);
+    let mut watch = Watch::of(&orders.vault);
+    keeper.serve(&mut |key| watch.is_current(key));
     Ok(())
 }
 
@@ -176,20 +178,18 @@ fn detach() -> std::io::Result<()> {
 /// changed.
 struct Watch {
     vault: PathBuf,
-    key: VaultKey,
     seen: Option<(SystemTime, u64)>,
 }
 
 impl Watch {
-    fn of(vault: &Path, key: VaultKey) -> Self {
+    fn of(vault: &Path) -> Self {
         Self {
             vault: vault.to_owned(),
-            key,
             seen: None,
         }
     }
 
-    fn is_current(&mut self) -> bool {
+    fn is_current(&mut self, key: &[u8]) -> bool {
         use std::os::unix::fs::MetadataExt;
         let Ok(metadata) = std::fs::metadata(&self.vault) else {
             return false;
@@ -207,6 +207,7 @@ impl Watch {
         let sealed = Store::at(places, None)
             .ok()
             .and_then(|store| store.read().ok().flatten());
-        sealed.is_some_and(|sealed| sealed.fits(&self.key))
+        let key = VaultKey::from_slot_text(key);
+        matches!((sealed, key), (Some(sealed), Some(key)) if sealed.fits(&key))
     }
 }

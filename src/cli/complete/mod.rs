@@ -17,9 +17,10 @@ use clap_complete::engine::ArgValueCandidates;
 use clap_complete::env as known;
 use clap_complete::env::EnvCompleter;
 
-use super::args::{Cli, Global};
+use super::args::Cli;
 use super::context::Context;
 use super::environment::Environment;
+use super::global::Global;
 use super::output;
 use crate::process::Inherited;
 use names::{Kind, Names};

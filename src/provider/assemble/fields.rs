@@ -194,6 +194,12 @@ pub(super) fn exports(
                 continue;
             }
         };
+        if steers_programs(&variable) {
+            warnings.push(format!(
+                "export to {variable} is left out: it tells programs what to load or run"
+            ));
+            continue;
+        }
         if let Some(known) = fields.iter_mut().find(|known| known.name == field)
             && !known.env.contains(&variable)
         {
@@ -203,9 +209,35 @@ pub(super) fn exports(
     }
     for field in fields {
         let is_exported = exports.iter().any(|(name, _)| *name == field.name);
-        if let Some(variable) = field.env.first().filter(|_| !is_exported) {
+        let variable = field.env.first().filter(|_| !is_exported);
+        if let Some(variable) = variable.filter(|variable| !steers_programs(variable)) {
             exports.push((field.name.clone(), variable.clone()));
         }
     }
     Ok(exports)
+}
+
+/// Variables by which a definition could make a child of `run` load or run
+/// something, whatever its value is.
+fn steers_programs(variable: &VariableName) -> bool {
+    const NAMES: [&str; 16] = [
+        "PATH",
+        "IFS",
+        "ENV",
+        "HOME",
+        "SHELL",
+        "SHELLOPTS",
+        "BASH_ENV",
+        "BASHOPTS",
+        "PROMPT_COMMAND",
+        "PYTHONPATH",
+        "PYTHONSTARTUP",
+        "PERL5OPT",
+        "RUBYOPT",
+        "NODE_OPTIONS",
+        "JAVA_TOOL_OPTIONS",
+        "GIT_SSH_COMMAND",
+    ];
+    let name = variable.as_str();
+    NAMES.contains(&name) || name.starts_with("LD_") || name.starts_with("DYLD_")
 }

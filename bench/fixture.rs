@@ -1,0 +1,153 @@
+//! Makes the vaults that `bench/vault` measures: as many connections as it is
+//! told, written through the library in one commit. Every key is made up.
+//!
+//! `cargo run --example fixture -- FOLDER CONNECTIONS [PASSPHRASE [WORK_FACTOR]]`
+//!
+//! FOLDER becomes a `VAULT_HOME`. Beside the vault lie `identity.txt`, which
+//! opens it, and `vault-identity.txt`, the vault's own identity, with which a
+//! stock age tool opens the payload that `bench/vault` cuts out of the file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use vault::credential::{AuthKind, Credential, Value};
+use vault::name::{ConnectionId, FieldName};
+use vault::seal::{
+    DEFAULT_WORK_FACTOR, IdentityFile, PluginPrompt, Prompts, VaultKey, seal_to_passphrase,
+    seal_to_recipients,
+};
+use vault::secret::Secret;
+use vault::vault::{Moment, Places, Roster, RosterEntry, Slotted, Store};
+
+type Failure = Box<dyn std::error::Error>;
+
+/// What the connections are of, in turns.
+const PROVIDERS: [&str; 4] = ["anthropic", "github", "mistral", "openai"];
+
+fn main() -> Result<(), Failure> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (Some(folder), Some(count)) = (arguments.first(), arguments.get(1)) else {
+        return Err("usage: fixture FOLDER CONNECTIONS [PASSPHRASE [WORK_FACTOR]]".into());
+    };
+    let work_factor = match arguments.get(3) {
+        Some(number) => number.parse()?,
+        None => DEFAULT_WORK_FACTOR,
+    };
+    let passphrase = arguments
+        .get(2)
+        .map(|text| (Secret::from(text.clone()), work_factor));
+    make(&PathBuf::from(folder), count.parse()?, passphrase)
+}
+
+fn make(folder: &Path, count: usize, passphrase: Option<(Secret, u8)>) -> Result<(), Failure> {
+    vault::files::make_private_folder(folder)?;
+    let now = "2026-01-01T00:00:00Z".parse()?;
+    let (identity, recipient) = IdentityFile::generate("2026-01-01T00:00:00Z");
+    let key = VaultKey::generate();
+    vault::files::replace_private(&folder.join("identity.txt"), identity.reveal().as_bytes())?;
+    vault::files::replace_private(
+        &folder.join("vault-identity.txt"),
+        key.slot_text().as_bytes(),
+    )?;
+    let slotted = Slotted {
+        passphrase: passphrase
+            .as_ref()
+            .map(|(words, work_factor)| seal_to_passphrase(&key, words, *work_factor))
+            .transpose()?,
+        recipients: Some(seal_to_recipients(
+            &key,
+            std::slice::from_ref(&recipient),
+            &Prompts(Arc::new(Nobody)),
+        )?),
+        key,
+        roster: Roster {
+            passphrase: passphrase.map(|_| now),
+            recipients: vec![RosterEntry {
+                recipient,
+                added: now,
+            }],
+        },
+    };
+    let places = Places {
+        file: folder.join("vault.age"),
+        state: folder.join("state"),
+        backups: Some(folder.join("backups")),
+    };
+    let moment = Moment {
+        now,
+        command: "fixture",
+    };
+    let made = Store::at(places, None)?.create(
+        moment,
+        || Ok(slotted),
+        |document| {
+            for index in 0..count {
+                let id = connection(index);
+                document.put_connection(&id, &credential(index, now));
+            }
+            Ok(())
+        },
+    )?;
+    made.ok_or_else(|| "there is a vault already".into())
+}
+
+/// `openai/c042` is among the first hundred, and among any more.
+fn connection(index: usize) -> ConnectionId {
+    let provider = if index == 42 {
+        "openai"
+    } else {
+        PROVIDERS[index % PROVIDERS.len()]
+    };
+    ConnectionId {
+        provider: provider.parse().expect("the table holds names"),
+        connection: format!("c{index:03}")
+            .parse()
+            .expect("a letter and digits are a name"),
+    }
+}
+
+/// About what a login leaves: a key of the usual length, an account, dates.
+fn credential(index: usize, now: jiff::Timestamp) -> Credential {
+    let name: FieldName = "api_key".parse().expect("it is a field's name");
+    let secret = Secret::from(format!("sk-proj-{}", digits(index)));
+    let value = Value {
+        fields: BTreeMap::from([(name, secret)]),
+        account: Some(format!("team-{index}@example.com")),
+        scopes: Vec::new(),
+        base_url: None,
+        expires_at: None,
+        rotate_at: vault::credential::days_after(now, 90),
+        stored_at: now,
+    };
+    Credential::new(AuthKind::ApiKey, value)
+}
+
+/// 96 letters and digits that differ from key to key and do not compress.
+fn digits(index: usize) -> String {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(index as u64 + 1);
+    (0..96)
+        .map(|_| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            char::from(LETTERS[(state >> 58) as usize])
+        })
+        .collect()
+}
+
+struct Nobody;
+
+impl PluginPrompt for Nobody {
+    fn notice(&self, _: &str) {}
+    fn secret(&self, _: &str) -> Option<Secret> {
+        None
+    }
+    fn answer(&self, _: &str) -> Option<String> {
+        None
+    }
+    fn confirm(&self, _: &str, _: &str, _: Option<&str>) -> Option<bool> {
+        None
+    }
+}

@@ -1,0 +1,121 @@
+//! A vault file in its states: read and still sealed, open, or about to be
+//! made.
+
+use super::layout::{Layout, Parts};
+use super::pin::Pin;
+use super::{Document, Roster, SlotKind, Slots};
+use crate::seal::{Fingerprint, OpenError, Opener, Prompts, VaultKey};
+
+/// A vault as it was read: whole in form, still sealed.
+pub struct Sealed {
+    pub(super) text: String,
+    pub(super) layout: Layout,
+    pub(super) loose_mode: Option<u32>,
+}
+
+/// A vault as it was read, and what had been seen of it before.
+pub struct Pinned {
+    /// The vault.
+    pub sealed: Sealed,
+    pub(super) seen: Option<Pin>,
+}
+
+/// A vault that is open.
+pub struct Opened {
+    /// What it holds.
+    pub document: Document,
+    /// What opened it, and seals it again.
+    pub key: VaultKey,
+    pub(super) fingerprint: Fingerprint,
+    pub(super) parts: Parts,
+    pub(super) payload: String,
+}
+
+/// A new vault's key, sealed.
+pub struct Slotted {
+    /// The key.
+    pub key: VaultKey,
+    /// The slot for a passphrase.
+    pub passphrase: Option<String>,
+    /// The slot for identities.
+    pub recipients: Option<String>,
+    /// Who they are.
+    pub roster: Roster,
+}
+
+impl Sealed {
+    /// Reads the form of a vault file.
+    ///
+    /// # Errors
+    /// The reason why it is none.
+    pub fn parse(bytes: Vec<u8>) -> Result<Self, &'static str> {
+        let text = String::from_utf8(bytes).map_err(|_| "it is not text")?;
+        let layout = Layout::of(&text)?;
+        Ok(Self {
+            text,
+            layout,
+            loose_mode: None,
+        })
+    }
+
+    /// Which slots there are.
+    pub fn slots(&self) -> Slots {
+        self.layout.slots()
+    }
+
+    /// The mode, where others than the owner may read the file.
+    pub fn loose_mode(&self) -> Option<u32> {
+        self.loose_mode
+    }
+
+    /// Tries to open a slot. `None` where there is no such slot.
+    ///
+    /// # Errors
+    /// It does not open.
+    pub fn try_slot(
+        &self,
+        opener: &Opener<'_>,
+        max_work_factor: u8,
+        prompts: &Prompts,
+    ) -> Option<Result<VaultKey, OpenError>> {
+        let part = match opener {
+            Opener::Passphrase(_) => self.layout.passphrase.clone(),
+            Opener::Identities(_) => self.layout.recipients.clone(),
+        };
+        let armored = &self.text.as_bytes()[part?];
+        Some(crate::seal::open_slot(
+            armored,
+            opener,
+            max_work_factor,
+            prompts,
+        ))
+    }
+
+    /// Whether this key opens the payload: a session's may be out of date.
+    pub fn fits(&self, key: &VaultKey) -> bool {
+        key.fits(self.payload().as_bytes())
+    }
+
+    pub(super) fn payload(&self) -> &str {
+        &self.text[self.layout.payload.clone()]
+    }
+}
+
+impl Opened {
+    /// What the pin is to remember of it.
+    pub fn pin(&self) -> Pin {
+        Pin {
+            fingerprint: self.fingerprint.clone(),
+            generation: self.document.generation,
+            payload: self.payload.clone(),
+        }
+    }
+
+    /// A slot as it is, to be written again.
+    pub fn slot(&self, kind: SlotKind) -> Option<&String> {
+        match kind {
+            SlotKind::Passphrase => self.parts.passphrase.as_ref(),
+            SlotKind::Recipients => self.parts.recipients.as_ref(),
+        }
+    }
+}

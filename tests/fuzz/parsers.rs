@@ -1,0 +1,232 @@
+//! Every parser of what arrives from outside, as a function of bytes that must
+//! return, whatever the bytes are. Shared by the targets of `fuzz/`
+//! and by the tests beside this file, which run each for a moment.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use vault::name::{ConnectionRef, FieldName, ProviderName, Target, VariableName};
+use vault::provider::{Host, HostName, Template};
+use vault::seal::{Fingerprint, IdentityFile, Opener, PluginPrompt, Prompts, Recipient, VaultKey};
+use vault::secret::Secret;
+use vault::vault::{Document, Sealed};
+use zeroize::Zeroizing;
+
+/// A key that was made for this file and opens nothing else.
+pub const KEY: &str = "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX";
+
+/// The largest log2 N that a passphrase may ask for here: next to nothing.
+const WORK: u8 = 2;
+
+/// A target and some inputs that it takes, from which others are made.
+pub type Parser = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
+
+/// All of them.
+pub const PARSERS: [Parser; 7] = [
+    ("vault_file", vault_file, seeds::vault_files),
+    ("sealed", sealed, seeds::sealed),
+    ("document", document, seeds::documents),
+    ("identity", identity, seeds::identities),
+    ("recipients", recipients, seeds::recipients),
+    ("provider", provider, seeds::providers),
+    ("names", names, seeds::names),
+];
+
+fn key() -> VaultKey {
+    VaultKey::from_slot_text(KEY.as_bytes()).expect("the key above is one")
+}
+
+/// The outer form of a vault file, and its slots under every opener.
+pub fn vault_file(bytes: &[u8]) {
+    let Ok(sealed) = Sealed::parse(bytes.to_vec()) else {
+        return;
+    };
+    let prompts = Prompts(Arc::new(Nobody));
+    let words = Secret::from("fake words".to_owned());
+    let identities = IdentityFile::parse(KEY.as_bytes(), "k").expect("the key above is one");
+    let _ = sealed.fits(&key());
+    for opener in [Opener::Passphrase(&words), Opener::Identities(&identities)] {
+        let _ = sealed.try_slot(&opener, WORK, &prompts);
+    }
+}
+
+/// One age file: armor, header, stream.
+pub fn sealed(bytes: &[u8]) {
+    let _ = key().open(bytes);
+    let _ = key().fits(bytes);
+}
+
+/// The document in a payload; what is read is written and read again.
+pub fn document(bytes: &[u8]) {
+    let Ok(document) = Document::parse(Zeroizing::new(bytes.to_vec())) else {
+        return;
+    };
+    for id in document.connections().take(10) {
+        let _ = document.connection(&id);
+    }
+    for name in document.secrets().take(10) {
+        let _ = document.secret(name);
+    }
+    let written = document.render().into_bytes();
+    let again = Document::parse(written.clone()).expect("what was written is a document");
+    assert_eq!(*again.render().into_bytes(), *written);
+}
+
+/// A file of identities, and the passphrase that may be around it.
+pub fn identity(bytes: &[u8]) {
+    let Ok(file) = IdentityFile::parse(bytes, "file") else {
+        return;
+    };
+    // The key of an SSH file may be stretched as long as the file says, by
+    // a library that has no bound to set; see SECURITY.md.
+    if file.needs_passphrase() && !bytes.windows(7).any(|seven| seven == b"OPENSSH") {
+        let _ = file.unlock(&Secret::from("fake words".to_owned()), WORK);
+    } else {
+        let _ = file.recipients();
+    }
+}
+
+/// A recipient, and a file of them.
+pub fn recipients(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let _ = Recipient::parse_lines(&text, "file");
+    if let Ok(recipient) = Recipient::parse(&text) {
+        assert!(Recipient::parse(recipient.as_str()).is_ok());
+    }
+}
+
+/// A provider definition; what is read is written and read again.
+pub fn provider(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let Ok(definition) = vault::provider::validate(&text, Path::new("fake.json")) else {
+        return;
+    };
+    let _ = definition.check_patterns();
+    let _ = definition.warnings();
+    let _ = definition.at("https://example.com/v1");
+    if let Ok(host) = "api.example.com".parse::<HostName>() {
+        let _ = definition.host_for(&host, 443, "/v1");
+    }
+    let written = definition.to_json();
+    assert!(
+        serde_json::from_str::<serde_json::Value>(&written).is_ok(),
+        "what is written is JSON"
+    );
+}
+
+/// What people and other programs write in one word.
+pub fn names(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let _ = text.parse::<ProviderName>();
+    let _ = text.parse::<FieldName>();
+    let _ = text.parse::<VariableName>();
+    let _ = text.parse::<ConnectionRef>();
+    let _ = text.parse::<Target>();
+    let _ = text.parse::<Fingerprint>();
+    let _ = text.parse::<Template>();
+    let _ = text.parse::<HostName>();
+    if let Ok(host) = Host::parse(&text, None)
+        && let Ok(name) = "api.example.com".parse::<HostName>()
+    {
+        let _ = host.matches(&name);
+    }
+    let _ = vault::text::printable(&text);
+}
+
+struct Nobody;
+
+impl PluginPrompt for Nobody {
+    fn notice(&self, _: &str) {}
+    fn secret(&self, _: &str) -> Option<Secret> {
+        None
+    }
+    fn answer(&self, _: &str) -> Option<String> {
+        None
+    }
+    fn confirm(&self, _: &str, _: &str, _: Option<&str>) -> Option<bool> {
+        None
+    }
+}
+
+/// Inputs that parse, so that what is made from them gets past the first line.
+pub mod seeds {
+    use super::{KEY, Nobody, WORK, key};
+    use std::sync::Arc;
+    use vault::seal::{IdentityFile, Prompts, seal_to_passphrase, seal_to_recipients};
+    use vault::secret::Secret;
+
+    const DOCUMENT: &str = r#"{"format":1,"vault":"0b9c8a56-0000-4000-8000-000000000000","generation":3,"updated_at":"2026-01-01T00:00:00Z","roster":{"passphrase":"2026-01-01T00:00:00Z","recipients":[{"recipient":"age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj","label":"ci","added":"2026-01-01T00:00:00Z"}]},"slots":"00","fingerprint_key":"00ff","defaults":{"openai":"team"},"connections":{"openai":{"team":{"auth_type":"api_key","status":"connected","created_at":"2026-01-01T00:00:00Z","updated_at":"2026-01-01T00:00:00Z","stored_at":"2026-01-01T00:00:00Z","fields":{"api_key":"sk-fake"},"history":[{"replaced_at":"2026-01-01T00:00:00Z","stored_at":"2026-01-01T00:00:00Z","fields":{"api_key":"sk-\u0066ake"}}],"new":[1,2.5]}}},"secrets":{"DATABASE_URL":{"auth_type":"plain","status":"connected","created_at":"2026-01-01T00:00:00Z","updated_at":"2026-01-01T00:00:00Z","stored_at":"2026-01-01T00:00:00Z","fields":{"value":"x"}}},"later":{"a":null}}"#;
+
+    /// Both slots and a payload.
+    pub fn vault_files() -> Vec<Vec<u8>> {
+        let prompts = Prompts(Arc::new(Nobody));
+        let file = IdentityFile::parse(KEY.as_bytes(), "k").expect("a key");
+        let recipients = file.recipients().expect("a key has its public half");
+        let words = Secret::from("fake words".to_owned());
+        let passphrase = seal_to_passphrase(&key(), &words, WORK).expect("it can be sealed");
+        let slot = seal_to_recipients(&key(), &recipients, &prompts).expect("it can be sealed");
+        let payload = key().seal(DOCUMENT.as_bytes()).expect("it can be sealed");
+        vec![
+            format!(
+                "vault-file/1\nslot passphrase\n{passphrase}slot recipients\n{slot}payload\n{payload}"
+            )
+            .into_bytes(),
+        ]
+    }
+
+    /// One age file.
+    pub fn sealed() -> Vec<Vec<u8>> {
+        let short = key().seal(b"x").expect("it can be sealed");
+        let long = key().seal(&[7; 70_000]).expect("it can be sealed");
+        vec![short.into_bytes(), long.into_bytes()]
+    }
+
+    /// A document with one of everything.
+    pub fn documents() -> Vec<Vec<u8>> {
+        vec![DOCUMENT.as_bytes().to_vec()]
+    }
+
+    /// Plain, commented, encrypted.
+    pub fn identities() -> Vec<Vec<u8>> {
+        let words = Secret::from("fake words".to_owned());
+        let encrypted = seal_to_passphrase(&key(), &words, WORK).expect("it can be sealed");
+        vec![
+            format!("# created: now\n\n{KEY}\n").into_bytes(),
+            b"AGE-PLUGIN-YUBIKEY-1QQPSYQVZQ\n".to_vec(),
+            encrypted.into_bytes(),
+        ]
+    }
+
+    /// Each kind.
+    pub fn recipients() -> Vec<Vec<u8>> {
+        vec![
+            b"# team\nage1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj\n".to_vec(),
+            b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHsKLqeplhpW+uObz5dvMgjz1OxfM/XXUB+VHtZ6isGN a@b"
+                .to_vec(),
+            b"age1test10qdmzv9q".to_vec(),
+        ]
+    }
+
+    /// Bundled definitions.
+    pub fn providers() -> Vec<Vec<u8>> {
+        vec![
+            include_bytes!("../../providers/openai.json").to_vec(),
+            include_bytes!("../../providers/github.json").to_vec(),
+        ]
+    }
+
+    /// One of each.
+    pub fn names() -> Vec<Vec<u8>> {
+        [
+            "openai/team",
+            "DATABASE_URL",
+            "*.example.com",
+            "regex:^api-[a-z]+\\.example\\.com$",
+            "https://example.com:8443/v1",
+            "Bearer {api_key}",
+            "[::1]:8080",
+        ]
+        .map(|text| text.as_bytes().to_vec())
+        .into()
+    }
+}
