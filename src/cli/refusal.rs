@@ -111,6 +111,7 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
         ErrorKind::ArgumentConflict => {
             let other = context(ContextKind::PriorArg).unwrap_or_else(|| "another option".into());
             let name = argument.unwrap_or_default();
+            let other = other.replace(['<', '>', '[', ']'], "").replace("...", "");
             usage(format!("{name} cannot be used with {other}")).with_hint(help)
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
