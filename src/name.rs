@@ -17,6 +17,20 @@ pub struct BadName {
     given: String,
 }
 
+/// Longer than people's names for things, shorter than keys.
+const LONGEST_REPEATED: usize = 16;
+
+impl BadName {
+    /// The error about a word of the command line, which is not repeated
+    /// where it may be a key.
+    pub fn on_command_line(&self) -> Error {
+        if self.given.len() <= LONGEST_REPEATED {
+            return self.clone().into();
+        }
+        Error::new(Kind::Usage, format!("That is not a {} name", self.what)).with_hint(self.rule)
+    }
+}
+
 impl From<BadName> for Error {
     fn from(bad: BadName) -> Self {
         let message = bad.to_string();

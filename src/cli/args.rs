@@ -6,8 +6,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
 use super::command::{
-    backups, connection, doctor, export, get, history, import, init, list, login, logout, provider,
-    rekey, run, secret, unlock,
+    backups, completions, connection, doctor, export, get, history, import, init, list, login,
+    logout, man, provider, rekey, run, secret, unlock,
 };
 use super::global::Global;
 
@@ -22,7 +22,6 @@ const STYLES: Styles = Styles::styled()
 #[command(
     name = "vault",
     version,
-    about,
     styles = STYLES,
     max_term_width = 100,
     disable_help_subcommand = true,
@@ -114,12 +113,14 @@ pub enum Command {
     /// Keep the vault open for a while, so that its passphrase is typed once
     Unlock(unlock::UnlockArgs),
     /// End what `unlock` began
+    #[command(after_help = "Example:\n  vault lock")]
     Lock,
     #[command(name = "__session", hide = true)]
     Session,
     /// Change the keys that open the vault
     Rekey(rekey::RekeyArgs),
     /// List who can open the vault
+    #[command(after_help = "Example:\n  vault recipients --json")]
     Recipients,
     /// List earlier values of a connection or secret
     History(history::HistoryArgs),
@@ -129,6 +130,10 @@ pub enum Command {
     Backups(backups::BackupsArgs),
     /// Check that everything is as it should be
     Doctor(doctor::DoctorArgs),
+    /// Show the manual
+    Man(man::ManArgs),
+    /// Print what a shell needs to complete names by itself
+    Completions(completions::CompletionsArgs),
 }
 
 #[cfg(test)]

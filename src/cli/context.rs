@@ -17,8 +17,10 @@ use crate::seal::{
     Fingerprint, IdentityFile, MAX_WORK_FACTOR, OpenError, Opener, Prompts, VaultKey,
 };
 use crate::secret::Secret;
-use crate::unlock::{Ask, Door, IdentitySource, PassphraseSource, Rank, Sources, Unlocked};
-use crate::vault::{self, Moment, Opened, Sealed, Store, VaultError};
+use crate::unlock::{
+    Ask, Door, IdentitySource, PassphraseSource, Rank, Sources, Unlocked, load_identity,
+};
+use crate::vault::{self, Document, Moment, Opened, Sealed, Store, VaultError};
 
 /// Everything that a run of the program knows from outside.
 pub struct Context {
@@ -263,17 +265,49 @@ impl Context {
         Ok(unlocked)
     }
 
+    /// Opens the vault with what needs no person, no passphrase and no
+    /// plugin, and leaves no trace of having done so; `None` where that is
+    /// not possible, for whatever reason.
+    pub fn peek(&self) -> Option<Document> {
+        let places = self.places().ok()?;
+        let store = self.store().ok()?;
+        let sealed = store.read().ok()??;
+        let terminal = Terminal::silent();
+        let door = self.door(&sealed);
+        let session = crate::unlock::session::key(&places.session_socket(store.path()));
+        let key = session.filter(|key| door.fits(key)).or_else(|| {
+            let mut sources: Vec<_> = self.flags().ok()?.into_identities();
+            sources.extend(self.variables().ok()?.into_identities());
+            sources.extend(self.credentials().ok()?.into_identities());
+            sources.push(IdentitySource::Path(places.identity));
+            sources.iter().find_map(|source| {
+                // A pipe that was given as an identity can be read once only.
+                let is_pipe = |path: &PathBuf| !path.is_file();
+                if matches!(source, IdentitySource::Path(path) if is_pipe(path)) {
+                    return None;
+                }
+                let file = load_identity(source, &terminal).ok()?;
+                let key = file.works_silently().then(|| door.try_identities(&file));
+                key?.ok()
+            })
+        })?;
+        Some(store.open_unpinned(&sealed, key).ok()?.document)
+    }
+
+    fn door<'a>(&self, sealed: &'a Sealed) -> VaultDoor<'a> {
+        VaultDoor {
+            sealed,
+            max_work_factor: self.max_work_factor(),
+            prompts: self.prompts(),
+        }
+    }
+
     /// Finds the key, asking whom the caller says.
     ///
     /// # Errors
     /// No source fits.
     pub fn unlock_with(&self, sealed: &Sealed, store: &Store, ask: &dyn Ask) -> Result<Unlocked> {
-        let door = VaultDoor {
-            sealed,
-            max_work_factor: self.max_work_factor(),
-            prompts: self.prompts(),
-        };
-        self.sources_of(store)?.open(&door, ask)
+        self.sources_of(store)?.open(&self.door(sealed), ask)
     }
 
     /// That there is no vault to work with.
@@ -286,7 +320,8 @@ impl Context {
             .with_hint("Make one with the first login, or with: vault init")
     }
 
-    fn report_loose(&self, sealed: &Sealed, store: &Store) {
+    /// Says once where others can read the vault.
+    pub fn report_loose(&self, sealed: &Sealed, store: &Store) {
         if let Some(mode) = sealed.loose_mode() {
             let path = store.path().display();
             self.terminal.warn_once(&format!(

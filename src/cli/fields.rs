@@ -105,7 +105,7 @@ fn from_flags(definition: &Definition, given: &Given<'_>, context: &Context) -> 
 
 fn from_environment(definition: &Definition, variable: &str, missing: &[&Field]) -> Result<Fields> {
     let unset = |names: &str| {
-        Error::new(Kind::InvalidInput, format!("{names} is not set or empty"))
+        Error::new(Kind::InvalidInput, format!("{names} is not set, or empty"))
             .with_hint("Set it for this command alone, or pipe the key in with --stdin.")
     };
     if !variable.is_empty() {

@@ -48,6 +48,7 @@ pub fn read_stdin(what: &str, context: &Context) -> Result<Secret> {
             format!("Cannot read {what} from standard input"),
         )
         .with_source(error)
+        .with_hint("Give a file or a pipe of at most 1 MiB.")
     })?;
     text_of(bytes, what)
 }

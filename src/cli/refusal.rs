@@ -111,6 +111,7 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
         ErrorKind::ArgumentConflict => {
             let other = context(ContextKind::PriorArg).unwrap_or_else(|| "another option".into());
             let name = argument.unwrap_or_default();
+            let other = other.replace(['<', '>', '[', ']'], "").replace("...", "");
             usage(format!("{name} cannot be used with {other}")).with_hint(help)
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
@@ -118,10 +119,11 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
             let name = name.trim_matches(['<', '>']).to_owned();
             let source = std::error::Error::source(error);
             if let Some(bad) = source.and_then(|source| source.downcast_ref::<BadName>()) {
-                return bad.clone().into();
+                return bad.on_command_line();
             }
             let source = source.map(ToString::to_string);
             let refused = usage(match source {
+                Some(reason) if reason.contains("digit found") => format!("{name} takes a number"),
                 Some(reason) => format!("{name}: {reason}"),
                 None => format!("{name} does not take this value"),
             });

@@ -149,6 +149,13 @@ impl IdentityFile {
         })
     }
 
+    /// Whether its use needs nobody: no passphrase, and no plugin that could
+    /// ask for one or for a touch.
+    pub fn works_silently(&self) -> bool {
+        let is_plugin = |entry: &Entry| matches!(entry, Entry::Plugin(_));
+        !self.needs_passphrase() && !self.entries.iter().any(is_plugin)
+    }
+
     /// Opens what the passphrase protects.
     ///
     /// # Errors

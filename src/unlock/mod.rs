@@ -81,6 +81,11 @@ impl Rank {
         })
     }
 
+    /// Its identities alone.
+    pub fn into_identities(self) -> Vec<IdentitySource> {
+        self.identities
+    }
+
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         self.identities.is_empty() && self.passphrase.is_none()
@@ -181,7 +186,7 @@ impl From<UnlockError> for Error {
                 "Open it for reading: vault --passphrase-fd 3 list 3< passphrase.txt",
             ),
             UnlockError::Empty(_) => (Kind::Locked, "Put the passphrase there, or unset it."),
-            UnlockError::NotText(_) => (Kind::Locked, "A passphrase is UTF-8 text."),
+            UnlockError::NotText(_) => (Kind::Locked, "Write it there anew, as UTF-8 text."),
             UnlockError::BrokenIdentity(_, OpenError::TooMuchWork { .. }) => (
                 Kind::Locked,
                 "If you trust the file, allow it: --max-work-factor N",

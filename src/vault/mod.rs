@@ -116,7 +116,7 @@ pub enum VaultError {
         path: PathBuf,
     },
     /// Somebody else holds the lock.
-    #[error("The vault {} is held by {holder} since more than {seconds} s", path.display())]
+    #[error("The vault {} has been held by {holder} for more than {seconds} s", path.display())]
     Busy {
         /// Which file.
         path: PathBuf,

@@ -129,6 +129,7 @@ fn current(store: &Store, key: &VaultKey, context: &Context) -> Result<Current> 
         Ok(None) => return Ok(Current::Missing),
         Err(error) => return broken(error),
     };
+    context.report_loose(&read.sealed, store);
     let key = if read.sealed.fits(key) {
         key.clone()
     } else {

@@ -130,7 +130,7 @@ fn value_from(args: &SetArgs, context: &Context) -> Result<Secret> {
         named_variable(variable).ok_or_else(|| {
             Error::new(
                 Kind::InvalidInput,
-                format!("{variable} is not set or empty"),
+                format!("{variable} is not set, or empty"),
             )
             .with_hint("Set it for this command alone, or pipe the value in.")
         })?
