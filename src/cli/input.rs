@@ -41,8 +41,7 @@ pub fn read_stdin(what: &str, context: &Context) -> Result<Secret> {
             .note(&format!("Waiting for {what} on standard input…"));
     }
     // Past the library's own buffer, which is not wiped.
-    let mut stdin = Unbuffered;
-    let bytes = SecretBuffer::read_from(&mut stdin, LARGEST).map_err(|error| {
+    let bytes = SecretBuffer::read_from(rustix::stdio::stdin(), 0, LARGEST).map_err(|error| {
         Error::new(
             Kind::Failed,
             format!("Cannot read {what} from standard input"),
@@ -50,14 +49,6 @@ pub fn read_stdin(what: &str, context: &Context) -> Result<Secret> {
         .with_source(error)
     })?;
     text_of(bytes, what)
-}
-
-struct Unbuffered;
-
-impl std::io::Read for Unbuffered {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        Ok(rustix::io::read(rustix::stdio::stdin(), buffer)?)
-    }
 }
 
 /// Reads a file that holds a secret.

@@ -1,13 +1,13 @@
 //! Reading identities and passphrases from where they were said to be.
 
 use std::fmt;
-use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::{Ask, UnlockError};
 use crate::files::{self, PrivateFile};
+use crate::process::read_descriptor;
 use crate::seal::IdentityFile;
 use crate::secret::{Secret, SecretBuffer};
 
@@ -104,7 +104,7 @@ pub fn load_passphrase(source: &PassphraseSource, ask: &dyn Ask) -> Result<Secre
             report_loose(&file, path, "passphrase", ask);
             file.bytes
         }
-        PassphraseSource::Descriptor(number) => from_descriptor(*number)
+        PassphraseSource::Descriptor(number) => read_descriptor(*number, LARGEST_PASSPHRASE)
             .map_err(|error| UnlockError::Descriptor(*number, error))?
             .into_bytes(),
         PassphraseSource::Command(command) => from_command(command)?.into_bytes(),
@@ -118,12 +118,6 @@ pub fn load_passphrase(source: &PassphraseSource, ask: &dyn Ask) -> Result<Secre
     Ok(text)
 }
 
-fn from_descriptor(number: u32) -> std::io::Result<SecretBuffer> {
-    // Through the file system, so that the descriptor keeps its owner.
-    let mut file = File::open(format!("/dev/fd/{number}"))?;
-    SecretBuffer::read_from(&mut file, LARGEST_PASSPHRASE)
-}
-
 fn from_command(command: &str) -> Result<SecretBuffer, UnlockError> {
     let failed = |reason: String| UnlockError::Command(reason);
     let mut child = Command::new("sh")
@@ -134,12 +128,11 @@ fn from_command(command: &str) -> Result<SecretBuffer, UnlockError> {
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| failed(error.to_string()))?;
-    let mut output = child
+    let output = child
         .stdout
         .take()
         .expect("its standard output is a pipe of ours");
-    let read = SecretBuffer::read_from(&mut output, LARGEST_PASSPHRASE);
-    drop(output);
+    let read = SecretBuffer::read_from(output, 0, LARGEST_PASSPHRASE);
     let status = child.wait().map_err(|error| failed(error.to_string()))?;
     let text = read.map_err(|error| failed(error.to_string()))?;
     if !status.success() {
