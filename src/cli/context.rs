@@ -1,5 +1,6 @@
 //! What a command works with: places, sources, the open vault.
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use crate::seal::{
     Fingerprint, IdentityFile, MAX_WORK_FACTOR, OpenError, Opener, Prompts, VaultKey,
 };
 use crate::secret::Secret;
-use crate::unlock::{Ask, Door, IdentitySource, PassphraseSource, Rank, Sources, Unlocked};
+use crate::unlock::{Door, IdentitySource, Known, PassphraseSource, Rank, Sources, Unlocked};
 use crate::vault::{self, Change, Document, Moment, Opened, Sealed, Store, VaultError};
 
 /// Everything that a run of the program knows from outside.
@@ -34,6 +35,7 @@ pub struct Context {
     pub inherited: Inherited,
     /// The time of this run.
     pub now: Timestamp,
+    sources: OnceCell<Sources>,
 }
 
 impl Context {
@@ -52,6 +54,7 @@ impl Context {
             output,
             inherited,
             now: whole_second(Timestamp::now()),
+            sources: OnceCell::new(),
         }
     }
 
@@ -95,22 +98,24 @@ impl Context {
             })
     }
 
-    /// Every source of a key, in order.
+    /// Every source of a key, in order, and what was learned from them: the
+    /// same ones for the whole run.
     ///
     /// # Errors
     /// Two passphrase sources of one rank, or a descriptor that is no number.
-    pub fn sources(&self) -> Result<Sources> {
-        self.sources_of(&self.store()?)
-    }
-
-    fn sources_of(&self, store: &Store) -> Result<Sources> {
+    pub fn sources(&self) -> Result<&Sources> {
+        if let Some(sources) = self.sources.get() {
+            return Ok(sources);
+        }
         let places = self.places()?;
-        Ok(Sources {
+        let sources = Sources {
             ranks: vec![self.flags()?, self.variables()?, self.credentials()?],
-            session: Some(places.session_socket(store.path())),
+            session: Some(places.session_socket(self.store()?.path())),
             identity_file: places.identity,
             max_work_factor: self.max_work_factor(),
-        })
+            known: Known::default(),
+        };
+        Ok(self.sources.get_or_init(|| sources))
     }
 
     /// What opening may cost: log2 N.
@@ -119,6 +124,18 @@ impl Context {
     }
 
     fn flags(&self) -> Result<Rank> {
+        let is_key = |path: &PathBuf| {
+            let text = path.to_string_lossy();
+            IdentityFile::looks_like_identities(&text)
+        };
+        if self.global.identity.iter().any(is_key) {
+            // Not repeated: it is the private half.
+            let message = "--identity takes the path of a file, and was given a private key";
+            return Err(Error::new(Kind::Usage, message).with_hint(
+                "Others can see the command line. Put a new key into a file, or its text into \
+                 VAULT_IDENTITY",
+            ));
+        }
         let identities = self
             .global
             .identity
@@ -267,14 +284,19 @@ impl Context {
     ///
     /// # Errors
     /// No source fits.
-    pub fn unlock_with(&self, sealed: &Sealed, store: &Store, ask: &dyn Ask) -> Result<Unlocked> {
+    pub fn unlock_with(
+        &self,
+        sealed: &Sealed,
+        store: &Store,
+        terminal: &Terminal,
+    ) -> Result<Unlocked> {
         let door = VaultDoor {
             sealed,
             store,
             max_work_factor: self.max_work_factor(),
-            prompts: self.prompts(),
+            prompts: Prompts(Arc::new(terminal.clone())),
         };
-        self.sources_of(store)?.open(&door, ask)
+        self.sources()?.open(&door, terminal)
     }
 
     /// Opens the vault and changes it.

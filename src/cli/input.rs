@@ -90,7 +90,8 @@ pub fn new_passphrase(context: &Context, file: Option<&Path>) -> Result<Option<S
             .to_str()
             .ok_or_else(|| not_text("VAULT_NEW_PASSPHRASE"))?;
         let text = Secret::from(value.to_owned());
-        return Ok(Some(text.without_trailing_newline()));
+        let source = PassphraseSource::Text("VAULT_NEW_PASSPHRASE", text);
+        return Ok(Some(load_passphrase(&source, &context.terminal)?));
     }
     let typed = context.terminal.ask_new_passphrase("New passphrase: ")?;
     Ok(typed.filter(|typed| !typed.is_empty()))

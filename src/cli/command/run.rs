@@ -11,7 +11,6 @@ use crate::cli::environment::VAULT_VARIABLES;
 use crate::cli::variables::{self, Naming, Wanted};
 use crate::error::{Error, Kind, Result};
 use crate::name::{Target, VariableName};
-use crate::process;
 
 /// What `run` ends with where vault itself failed before the child began.
 pub const FAILED_BEFORE_CHILD: u8 = 125;
@@ -85,9 +84,6 @@ fn replace(args: &RunArgs, context: &Context) -> Result<u8> {
     }
     for (name, value) in variables::collect(&gathered)? {
         command.env(name.as_str(), value.reveal());
-    }
-    for descriptor in context.passphrase_descriptors() {
-        process::close_on_exec(descriptor);
     }
     context.inherited.restore().map_err(|error| {
         Error::new(Kind::Failed, "Cannot give the program its limits back").with_source(error)
