@@ -5,13 +5,14 @@
 //! umask is. Every error names its path.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind};
+use crate::process;
 use crate::secret::SecretBuffer;
 
 /// Something that was tried with a path did not work.
@@ -82,7 +83,7 @@ impl<T, E: Into<io::Error>> PathContext<T> for Result<T, E> {
 /// # Errors
 /// The file cannot be read, is no regular file, or is larger than `limit`.
 pub fn read_private(path: &Path, limit: usize) -> Result<Option<PrivateFile>, FileError> {
-    let mut file = match File::open(path) {
+    let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).at("read", path),
@@ -92,23 +93,15 @@ pub fn read_private(path: &Path, limit: usize) -> Result<Option<PrivateFile>, Fi
         return Err(io::Error::from(io::ErrorKind::IsADirectory)).at("read", path);
     }
     let announced = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
-    let bytes = if metadata.is_file() && announced <= limit {
-        let mut buffer = SecretBuffer::with_capacity(announced + 1).into_bytes();
-        (&mut file)
-            .take(announced as u64 + 1)
-            .read_to_end(&mut buffer)
-            .at("read", path)?;
-        buffer
-    } else if metadata.is_file() {
+    if metadata.is_file() && announced > limit {
         let reason = format!("it is larger than {limit} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason)).at("read", path);
-    } else {
-        SecretBuffer::read_from(&mut file, limit)
-            .at("read", path)?
-            .into_bytes()
-    };
+    }
+    // The size is where reading begins and not where it ends: what the kernel
+    // or a program makes up as it is read announces nothing.
+    let bytes = SecretBuffer::read_from(&file, announced, limit).at("read", path)?;
     Ok(Some(PrivateFile {
-        bytes,
+        bytes: bytes.into_bytes(),
         mode: metadata.is_file().then(|| metadata.mode() & 0o777),
     }))
 }
@@ -151,8 +144,18 @@ pub fn create_new_private(path: &Path) -> io::Result<File> {
         .mode(0o600)
         .open(path)?;
     // A default ACL on the folder could have widened what `mode` asked for.
-    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    close_to_others(&file, |file| {
+        file.set_permissions(fs::Permissions::from_mode(0o600))
+    })?;
     Ok(file)
+}
+
+/// Where modes cannot be set, what counts is whether others have a right.
+fn close_to_others(file: &File, set: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
+    match set(file) {
+        Err(error) if file.metadata()?.mode() & 0o077 != 0 => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Puts `bytes` where `path` is, in one step that a crash cannot cut in two:
@@ -219,9 +222,62 @@ impl Staged {
     /// # Errors
     /// Something is there, or the link or the sync failed.
     pub fn place_new(self, target: &Path) -> Result<(), FileError> {
-        fs::hard_link(&self.path, target).at("make", target)?;
+        self.place_new_by(target, &[link_new, rename_new, copy_new])
+    }
+
+    /// In the first of these ways that the file system knows.
+    fn place_new_by(self, target: &Path, ways: &[Way]) -> Result<(), FileError> {
+        let mut placed = Err(io::ErrorKind::Unsupported.into());
+        for way in ways {
+            placed = way(&self.path, target);
+            let is_last_word = placed.as_ref().map_err(io::Error::kind);
+            if matches!(is_last_word, Ok(()) | Err(io::ErrorKind::AlreadyExists)) {
+                break;
+            }
+        }
+        placed.at("make", target)?;
         sync_folder(folder_of(target))
     }
+}
+
+/// A way to give a finished file its name, unless that is taken.
+type Way = fn(&Path, &Path) -> io::Result<()>;
+
+fn link_new(staged: &Path, target: &Path) -> io::Result<()> {
+    fs::hard_link(staged, target)
+}
+
+/// Where there are no hard links.
+fn rename_new(staged: &Path, target: &Path) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        Ok(renameat_with(
+            CWD,
+            staged,
+            CWD,
+            target,
+            RenameFlags::NOREPLACE,
+        )?)
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "macos")))]
+    {
+        let _ = (staged, target);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Where there is neither: not in one step, but never over another file.
+fn copy_new(staged: &Path, target: &Path) -> io::Result<()> {
+    let content = SecretBuffer::read_from(File::open(staged)?, 0, usize::MAX)?;
+    let mut file = create_new_private(target)?;
+    let written = file
+        .write_all(content.as_bytes())
+        .and_then(|()| file.sync_all());
+    if written.is_err() {
+        let _ = fs::remove_file(target);
+    }
+    written
 }
 
 impl Drop for Staged {
@@ -290,6 +346,21 @@ pub fn folder_of(path: &Path) -> &Path {
 /// Removes temporary files that writers of `target` left behind when they
 /// were killed. To be called by the only live writer.
 pub fn sweep_temporary(target: &Path) {
+    sweep(target, |_| true);
+}
+
+/// The same for a target that has several writers at once: what belongs to a
+/// process that still runs stays.
+pub fn sweep_abandoned(target: &Path) {
+    sweep(target, |rest| {
+        let number = rest.split('-').next().and_then(|text| text.parse().ok());
+        number.is_some_and(|number| !process::is_alive(number))
+    });
+}
+
+/// Removes the temporary files for whose rest of the name, after the prefix,
+/// `goes` holds.
+fn sweep(target: &Path, goes: impl Fn(&str) -> bool) {
     let Some(prefix) = temporary_prefix(target) else {
         return;
     };
@@ -297,12 +368,12 @@ pub fn sweep_temporary(target: &Path) {
         return;
     };
     for entry in entries.flatten() {
-        if entry
-            .file_name()
+        let name = entry.file_name();
+        let rest = name
             .as_encoded_bytes()
-            .starts_with(prefix.as_encoded_bytes())
-        {
-            // One that cannot be removed now is tried again at the next commit.
+            .strip_prefix(prefix.as_encoded_bytes());
+        if rest.is_some_and(|rest| goes(&String::from_utf8_lossy(rest))) {
+            // One that cannot be removed now is tried again the next time.
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -367,6 +438,66 @@ mod tests {
         sweep_temporary(&target);
         assert!(!folder.path().join(".vault.age.tmp-1-2").exists());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn the_temporary_files_of_other_writers_stay_while_they_live() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("identity.txt");
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        let name = |number: u32| folder.path().join(format!(".identity.txt.tmp-{number}-2"));
+        let (living, dead) = (name(std::process::id()), name(child.id()));
+        fs::write(&living, "").unwrap();
+        fs::write(&dead, "").unwrap();
+        sweep_abandoned(&target);
+        assert!(living.exists() && !dead.exists());
+    }
+
+    #[test]
+    fn each_way_to_place_a_new_file_leaves_an_existing_one_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let no_way: Way = |_, _| Err(io::ErrorKind::PermissionDenied.into());
+        for (name, ways) in [
+            ("link", [link_new as Way, no_way, no_way]),
+            ("rename", [no_way, rename_new, no_way]),
+            ("copy", [no_way, no_way, copy_new]),
+        ] {
+            let target = folder.path().join(name);
+            let place = |bytes: &[u8]| Staged::write(&target, bytes)?.place_new_by(&target, &ways);
+            place(b"first").unwrap();
+            let refused = place(b"second").err().unwrap();
+            assert_eq!(refused.io_kind(), io::ErrorKind::AlreadyExists, "{name}");
+            assert_eq!(fs::read(&target).unwrap(), b"first", "{name}");
+            assert_eq!(fs::metadata(&target).unwrap().mode() & 0o777, 0o600);
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+        let target = folder.path().join("none");
+        let staged = Staged::write(&target, b"x").unwrap();
+        let refused = staged.place_new_by(&target, &[no_way]).err().unwrap();
+        assert_eq!(refused.io_kind(), io::ErrorKind::PermissionDenied);
+    }
+
+    #[test]
+    fn a_mode_that_cannot_be_set_matters_only_where_others_have_a_right() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        let file = create_new_private(&path).unwrap();
+        let refuse = |_: &File| Err(io::ErrorKind::PermissionDenied.into());
+        assert!(close_to_others(&file, refuse).is_ok());
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(close_to_others(&file, refuse).is_err());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_that_announces_no_size_is_read_whole() {
+        let path = Path::new("/proc/sys/kernel/ostype");
+        let read = read_private(path, 100).unwrap().unwrap();
+        assert_eq!(&read.bytes[..], b"Linux\n");
+        let large = read_private(Path::new("/proc/self/maps"), 1 << 20).unwrap();
+        assert!(large.unwrap().bytes.ends_with(b"\n"));
+        assert!(read_private(Path::new("/proc/self/maps"), 100).is_err());
     }
 
     #[test]

@@ -10,25 +10,29 @@ const LONGEST: usize = 64;
 
 /// A text is not the name it was offered as.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{}' is not a {what} name", text::printable(given))]
+#[error("{given} is not a {what} name")]
 pub struct BadName {
     what: &'static str,
     rule: &'static str,
+    /// In quotes, as far as it may be repeated.
     given: String,
 }
 
-/// Longer than people's names for things, shorter than keys.
-const LONGEST_REPEATED: usize = 16;
-
-impl BadName {
-    /// The error about a word of the command line, which is not repeated
-    /// where it may be a key.
-    pub fn on_command_line(&self) -> Error {
-        if self.given.len() <= LONGEST_REPEATED {
-            return self.clone().into();
-        }
-        Error::new(Kind::Usage, format!("That is not a {} name", self.what)).with_hint(self.rule)
+/// A word from the command line, to be said back to whoever typed it. Where it
+/// may be a key that was put into the wrong place, it is not repeated.
+fn quoted(given: &str) -> String {
+    let has = |kind: fn(char) -> bool| given.chars().any(kind);
+    let mixed = has(char::is_alphabetic) && has(char::is_numeric)
+        || has(char::is_lowercase) && has(char::is_uppercase);
+    let length = given.chars().count();
+    if length >= 16 && mixed {
+        return "What was given".to_owned();
     }
+    if length > 20 {
+        let begin: String = given.chars().take(12).collect();
+        return format!("'{}…'", text::printable(&begin));
+    }
+    format!("'{}'", text::printable(given))
 }
 
 impl From<BadName> for Error {
@@ -87,7 +91,7 @@ macro_rules! checked_name {
                 if $check(text) {
                     Ok(Self(text.to_owned()))
                 } else {
-                    Err(BadName { what: $what, rule: $rule, given: text.to_owned() })
+                    Err(BadName { what: $what, rule: $rule, given: quoted(text) })
                 }
             }
         }
@@ -228,6 +232,24 @@ mod tests {
             &"x".repeat(65),
         ] {
             assert!(bad.parse::<ConnectionName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_a_key_is_not_repeated() {
+        let said = |given: &str| given.parse::<ProviderName>().unwrap_err().to_string();
+        assert_eq!(said("Open AI"), "'Open AI' is not a provider name");
+        assert_eq!(
+            said("a name of many words here"),
+            "'a name of ma…' is not a provider name"
+        );
+        for key in [
+            "SK-LIVE-aaaaBBBB",
+            "SK-LIVE-0123456789",
+            "AKIAFAKE0123456789AB",
+            "sk live fake canary key 1",
+        ] {
+            assert_eq!(said(key), "What was given is not a provider name", "{key}");
         }
     }
 

@@ -4,7 +4,11 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::fd::BorrowedFd;
+use rustix::param::page_size;
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit, test_kill_process};
+
+use crate::secret::SecretBuffer;
 
 /// The limits that this process was started with, for the children that
 /// should have them back.
@@ -63,6 +67,12 @@ pub fn user_id() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+/// Whether a process with this number runs, whoever it belongs to.
+pub fn is_alive(number: u32) -> bool {
+    let id = i32::try_from(number).ok().and_then(Pid::from_raw);
+    id.is_some_and(|id| test_kill_process(id) != Err(rustix::io::Errno::SRCH))
+}
+
 /// Bytes on a page of their own that is never written to swap nor to a core
 /// file, where the system grants that, and wiped when dropped.
 pub struct LockedBytes {
@@ -72,16 +82,15 @@ pub struct LockedBytes {
     locked: bool,
 }
 
-const PAGE: usize = 4096;
-
 impl LockedBytes {
     /// Takes a copy of `bytes`, which must fit a page.
     pub fn new(bytes: &[u8]) -> Self {
-        assert!(bytes.len() <= PAGE, "one key fits one page");
+        let size = page_size();
+        assert!(bytes.len() <= size, "one key fits one page");
         // Three pages hold one whole aligned page, wherever the heap puts them.
-        let mut page = vec![0; 3 * PAGE].into_boxed_slice();
-        let start = PAGE - page.as_ptr().addr() % PAGE;
-        let locked = lock_page(&mut page[start..start + PAGE]);
+        let mut page = vec![0; 3 * size].into_boxed_slice();
+        let start = size - page.as_ptr().addr() % size;
+        let locked = lock_page(&mut page[start..start + size]);
         page[start..start + bytes.len()].copy_from_slice(bytes);
         Self {
             page,
@@ -122,17 +131,39 @@ fn lock_page(page: &mut [u8]) -> bool {
     }
 }
 
-/// Keeps a descriptor that we were given from the program that we become.
-#[allow(unsafe_code)] // A descriptor by its number has no owner that the compiler knows.
+/// Keeps a descriptor that we were given from the programs that we start and
+/// the one that we become.
 pub fn close_on_exec(number: u32) {
-    let open = std::fs::symlink_metadata(format!("/dev/fd/{number}")).is_ok();
-    if let (true, Ok(number)) = (open, i32::try_from(number)) {
-        // SAFETY: it is open, and borrowed for the length of one call that
-        // neither reads nor closes it.
-        let descriptor = unsafe { rustix::fd::BorrowedFd::borrow_raw(number) };
-        // One that cannot be marked is of no use to the child either.
-        let _ = rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::CLOEXEC);
-    }
+    // One that cannot be marked is of no use to a child either.
+    let _ = with_descriptor(number, |descriptor| {
+        Ok(rustix::io::fcntl_setfd(
+            descriptor,
+            rustix::io::FdFlags::CLOEXEC,
+        )?)
+    });
+}
+
+/// Reads a descriptor that whoever started us left open, to its end. Opening
+/// it anew by its name would not do: a socket has none.
+///
+/// # Errors
+/// It is not open, cannot be read, or gives more than `limit` bytes.
+pub fn read_descriptor(number: u32, limit: usize) -> io::Result<SecretBuffer> {
+    with_descriptor(number, |descriptor| {
+        SecretBuffer::read_from(descriptor, 0, limit)
+    })
+}
+
+#[allow(unsafe_code)] // A descriptor by its number has no owner that the compiler knows.
+fn with_descriptor<T>(
+    number: u32,
+    act: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
+) -> io::Result<T> {
+    std::fs::symlink_metadata(format!("/dev/fd/{number}"))?;
+    let number = i32::try_from(number).map_err(|_| rustix::io::Errno::BADF)?;
+    // SAFETY: it is open, and borrowed for the length of a call that does not
+    // close it.
+    act(unsafe { BorrowedFd::borrow_raw(number) })
 }
 
 /// The system's allocator, which wipes every block before it gives it back: a
@@ -196,6 +227,36 @@ mod tests {
     fn locked_bytes_hold_what_they_were_given() {
         let bytes = LockedBytes::new(b"AGE-SECRET-KEY-FAKE");
         assert_eq!(bytes.as_bytes(), b"AGE-SECRET-KEY-FAKE");
-        assert_eq!(LockedBytes::new(&[7; PAGE]).as_bytes().len(), PAGE);
+        let whole = vec![7; page_size()];
+        let locked = LockedBytes::new(&whole);
+        assert_eq!(locked.as_bytes(), whole);
+        assert_eq!(locked.as_bytes().as_ptr().addr() % page_size(), 0);
+    }
+
+    #[test]
+    fn a_process_is_alive_until_it_is_gone() {
+        assert!(is_alive(std::process::id()));
+        assert!(is_alive(1));
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let number = child.id();
+        child.wait().unwrap();
+        assert!(!is_alive(number));
+        assert!(!is_alive(0) && !is_alive(u32::MAX));
+    }
+
+    #[test]
+    fn a_descriptor_is_read_where_it_stands_and_stays_open() {
+        use std::io::{Read, Seek, Write};
+        use std::os::fd::AsRawFd;
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"before words").unwrap();
+        file.seek(io::SeekFrom::Start(7)).unwrap();
+        let number = u32::try_from(file.as_raw_fd()).unwrap();
+        assert_eq!(read_descriptor(number, 100).unwrap().as_bytes(), b"words");
+        file.rewind().unwrap();
+        let mut whole = String::new();
+        file.read_to_string(&mut whole).unwrap();
+        assert_eq!(whole, "before words");
+        assert!(read_descriptor(987, 100).is_err());
     }
 }

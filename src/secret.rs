@@ -24,6 +24,9 @@
 
 use std::io;
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fd::AsFd;
+use rustix::io::Errno;
 use serde::{Deserialize, Deserializer, de};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -77,6 +80,16 @@ impl Secret {
                 error.into_bytes().zeroize();
                 Err(NotText)
             }
+        }
+    }
+
+    /// The same text without one trailing line feed: what a shell adds, and
+    /// nothing of the text itself.
+    #[must_use]
+    pub fn without_trailing_line_feed(self) -> Self {
+        match self.0.strip_suffix('\n').map(str::len) {
+            Some(length) => Self(Zeroizing::new(self.0[..length].to_owned())),
+            None => self,
         }
     }
 
@@ -146,11 +159,16 @@ impl SecretBuffer {
     pub fn push(&mut self, bytes: &[u8]) {
         let needed = self.0.len() + bytes.len();
         if needed > self.0.capacity() {
-            let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(self.0.capacity() * 2)));
-            larger.extend_from_slice(&self.0);
-            self.0 = larger;
+            self.move_to(needed.max(self.0.capacity() * 2));
         }
         self.0.extend_from_slice(bytes);
+    }
+
+    /// Moves to a place with room for `capacity` bytes; the old one is wiped.
+    fn move_to(&mut self, capacity: usize) {
+        let mut larger = Zeroizing::new(Vec::with_capacity(capacity));
+        larger.extend_from_slice(&self.0);
+        self.0 = larger;
     }
 
     /// Hands over the bytes, still zeroed on drop.
@@ -158,26 +176,34 @@ impl SecretBuffer {
         self.0
     }
 
-    /// Reads to the end of `reader`, refusing more than `limit` bytes.
+    /// Reads to the end of `source`, refusing more than `limit` bytes. It goes
+    /// straight into the buffer, which has room for the `announced` bytes at
+    /// once; what is announced is not believed beyond that.
     ///
     /// # Errors
     /// Reading failed, or there was more than `limit`
     /// ([`io::ErrorKind::FileTooLarge`]).
-    pub fn read_from(reader: &mut dyn io::Read, limit: usize) -> io::Result<Self> {
-        let mut buffer = Self::with_capacity(4096.min(limit));
-        let mut chunk = Zeroizing::new([0; 8192]);
+    pub fn read_from(source: impl AsFd, announced: usize, limit: usize) -> io::Result<Self> {
+        // One byte more than allowed tells that it is too much; one more than
+        // announced lets the end be seen without a move.
+        let most = limit.saturating_add(1);
+        let mut buffer =
+            Self::with_capacity(announced.saturating_add(1).clamp(FIRST, most.max(FIRST)));
         loop {
-            match reader.read(&mut *chunk) {
+            if buffer.0.len() == buffer.0.capacity() {
+                buffer.move_to(buffer.0.capacity() * 2);
+            }
+            match rustix::io::read(&source, rustix::buffer::spare_capacity(&mut buffer.0)) {
                 Ok(0) => return Ok(buffer),
-                Ok(count) if buffer.0.len() + count > limit => {
+                Ok(_) if buffer.0.len() > limit => {
                     return Err(io::Error::new(
                         io::ErrorKind::FileTooLarge,
                         format!("more than {limit} bytes"),
                     ));
                 }
-                Ok(count) => buffer.push(&chunk[..count]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => wait_for(&source)?,
+                Err(error) => return Err(error.into()),
             }
         }
     }
@@ -190,6 +216,18 @@ pub fn wipe(buffer: &mut Zeroizing<Vec<u8>>) {
     bytes.fill(0);
     bytes.resize(bytes.capacity(), 0);
     zeroize::optimization_barrier(bytes.as_slice());
+}
+
+/// Room for what is read first. The kernel's own files announce nothing and
+/// are given whole to the first read or not at all.
+const FIRST: usize = 4096;
+
+/// Waits for whoever set a descriptor so that reading does not.
+fn wait_for(source: &impl AsFd) -> io::Result<()> {
+    match poll(&mut [PollFd::new(source, PollFlags::IN)], None) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 impl io::Write for SecretBuffer {
@@ -234,11 +272,40 @@ mod tests {
 
     #[test]
     fn reading_stops_at_the_limit() {
-        assert!(SecretBuffer::read_from(&mut &b"12345"[..], 5).is_ok());
-        let refused = SecretBuffer::read_from(&mut &b"123456"[..], 5)
+        assert!(SecretBuffer::read_from(pipe_of(b"12345"), 0, 5).is_ok());
+        let refused = SecretBuffer::read_from(pipe_of(b"123456"), 0, 5)
             .err()
             .unwrap();
         assert_eq!(refused.kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    fn pipe_of(bytes: &[u8]) -> io::PipeReader {
+        use io::Write;
+        let (reader, mut writer) = io::pipe().unwrap();
+        writer.write_all(bytes).unwrap();
+        reader
+    }
+
+    #[test]
+    fn more_and_less_than_announced_is_read_to_its_end() {
+        let bytes: Vec<u8> = (0..60_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+        for announced in [0, 1, 59_999, 60_000, 60_001, usize::MAX] {
+            let read = SecretBuffer::read_from(pipe_of(&bytes), announced, 100_000).unwrap();
+            assert_eq!(read.as_bytes(), bytes, "{announced}");
+            assert!(read.0.capacity() <= 131_072, "{announced}");
+        }
+    }
+
+    #[test]
+    fn a_source_that_does_not_wait_is_waited_for() {
+        use io::Write;
+        let (reader, mut writer) = io::pipe().unwrap();
+        rustix::io::ioctl_fionbio(&reader, true).unwrap();
+        let reading = std::thread::spawn(move || SecretBuffer::read_from(reader, 0, 100));
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        writer.write_all(b"late").unwrap();
+        drop(writer);
+        assert_eq!(reading.join().unwrap().unwrap().as_bytes(), b"late");
     }
 
     #[test]

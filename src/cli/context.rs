@@ -1,5 +1,6 @@
 //! What a command works with: places, sources, the open vault.
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,9 +18,7 @@ use crate::seal::{
     Fingerprint, IdentityFile, MAX_WORK_FACTOR, OpenError, Opener, Prompts, VaultKey,
 };
 use crate::secret::Secret;
-use crate::unlock::{
-    Ask, Door, IdentitySource, PassphraseSource, Rank, Sources, Unlocked, load_identity,
-};
+use crate::unlock::{Door, IdentitySource, Known, PassphraseSource, Rank, Sources, Unlocked};
 use crate::vault::{self, Document, Moment, Opened, Sealed, Store, VaultError};
 
 /// Everything that a run of the program knows from outside.
@@ -36,6 +35,7 @@ pub struct Context {
     pub inherited: Inherited,
     /// The time of this run.
     pub now: Timestamp,
+    sources: OnceCell<Sources>,
 }
 
 impl Context {
@@ -54,6 +54,7 @@ impl Context {
             output,
             inherited,
             now: whole_second(Timestamp::now()),
+            sources: OnceCell::new(),
         }
     }
 
@@ -97,22 +98,24 @@ impl Context {
             })
     }
 
-    /// Every source of a key, in order.
+    /// Every source of a key, in order, and what was learned from them: the
+    /// same ones for the whole run.
     ///
     /// # Errors
     /// Two passphrase sources of one rank, or a descriptor that is no number.
-    pub fn sources(&self) -> Result<Sources> {
-        self.sources_of(&self.store()?)
-    }
-
-    fn sources_of(&self, store: &Store) -> Result<Sources> {
+    pub fn sources(&self) -> Result<&Sources> {
+        if let Some(sources) = self.sources.get() {
+            return Ok(sources);
+        }
         let places = self.places()?;
-        Ok(Sources {
+        let sources = Sources {
             ranks: vec![self.flags()?, self.variables()?, self.credentials()?],
-            session: Some(places.session_socket(store.path())),
+            session: Some(places.session_socket(self.store()?.path())),
             identity_file: places.identity,
             max_work_factor: self.max_work_factor(),
-        })
+            known: Known::default(),
+        };
+        Ok(self.sources.get_or_init(|| sources))
     }
 
     /// What opening may cost: log2 N.
@@ -121,6 +124,18 @@ impl Context {
     }
 
     fn flags(&self) -> Result<Rank> {
+        let is_key = |path: &PathBuf| {
+            let text = path.to_string_lossy();
+            IdentityFile::looks_like_identities(&text)
+        };
+        if self.global.identity.iter().any(is_key) {
+            // Not repeated: it is the private half.
+            let message = "--identity takes the path of a file, and was given a private key";
+            return Err(Error::new(Kind::Usage, message).with_hint(
+                "Others can see the command line. Put a new key into a file, or its text into \
+                 VAULT_IDENTITY",
+            ));
+        }
         let identities = self
             .global
             .identity
@@ -244,10 +259,12 @@ impl Context {
     pub fn open_if_there(&self) -> Result<Option<(Store, Opened)>> {
         let store = self.store()?;
         let Some(read) = store.read_pinned()? else {
+            // One that was here and is not is no first day.
+            store.refuse_another()?;
             return Ok(None);
         };
         self.report_loose(&read.sealed, &store);
-        let unlocked = self.unlock(&read.sealed, &store)?;
+        let unlocked = self.unlock(&read.sealed)?;
         let opened = store.open_pinned(&read, unlocked.key)?;
         Ok(Some((store, opened)))
     }
@@ -256,8 +273,8 @@ impl Context {
     ///
     /// # Errors
     /// No source fits.
-    pub fn unlock(&self, sealed: &Sealed, store: &Store) -> Result<Unlocked> {
-        let unlocked = self.unlock_with(sealed, store, &self.terminal)?;
+    pub fn unlock(&self, sealed: &Sealed) -> Result<Unlocked> {
+        let unlocked = self.unlock_with(sealed, &self.terminal)?;
         if self.global.verbose {
             self.output
                 .note(&format!("Opened with {}.", unlocked.source));
@@ -273,20 +290,19 @@ impl Context {
         let store = self.store().ok()?;
         let sealed = store.read().ok()??;
         let terminal = Terminal::silent();
-        let door = self.door(&sealed);
+        let door = self.door(&sealed, &terminal);
         let session = crate::unlock::session::key(&places.session_socket(store.path()));
         let key = session.filter(|key| door.fits(key)).or_else(|| {
             let mut sources: Vec<_> = self.flags().ok()?.into_identities();
             sources.extend(self.variables().ok()?.into_identities());
             sources.extend(self.credentials().ok()?.into_identities());
-            sources.push(IdentitySource::Path(places.identity));
+            sources.push(IdentitySource::Path(places.identity).into());
             sources.iter().find_map(|source| {
                 // A pipe that was given as an identity can be read once only.
-                let is_pipe = |path: &PathBuf| !path.is_file();
-                if matches!(source, IdentitySource::Path(path) if is_pipe(path)) {
+                if source.path().is_some_and(|path| !path.is_file()) {
                     return None;
                 }
-                let file = load_identity(source, &terminal).ok()?;
+                let file = source.load(&terminal).ok()?;
                 let key = file.works_silently().then(|| door.try_identities(&file));
                 key?.ok()
             })
@@ -294,11 +310,11 @@ impl Context {
         Some(store.open_unpinned(&sealed, key).ok()?.document)
     }
 
-    fn door<'a>(&self, sealed: &'a Sealed) -> VaultDoor<'a> {
+    fn door<'a>(&self, sealed: &'a Sealed, terminal: &Terminal) -> VaultDoor<'a> {
         VaultDoor {
             sealed,
             max_work_factor: self.max_work_factor(),
-            prompts: self.prompts(),
+            prompts: Prompts(Arc::new(terminal.clone())),
         }
     }
 
@@ -306,8 +322,9 @@ impl Context {
     ///
     /// # Errors
     /// No source fits.
-    pub fn unlock_with(&self, sealed: &Sealed, store: &Store, ask: &dyn Ask) -> Result<Unlocked> {
-        self.sources_of(store)?.open(&self.door(sealed), ask)
+    pub fn unlock_with(&self, sealed: &Sealed, terminal: &Terminal) -> Result<Unlocked> {
+        let door = self.door(sealed, terminal);
+        self.sources()?.open(&door, terminal)
     }
 
     /// That there is no vault to work with.

@@ -31,6 +31,11 @@ pub fn stdin_is_piped() -> bool {
 /// # Errors
 /// It cannot be read, is too large, or is not text.
 pub fn read_stdin(what: &str, context: &Context) -> Result<Secret> {
+    if context.passphrase_descriptors().contains(&0) {
+        let message = format!("Standard input cannot be both the passphrase and {what}");
+        return Err(Error::new(Kind::Usage, message)
+            .with_hint("Give the passphrase elsewhere: --passphrase-file PATH"));
+    }
     let mut ready = [PollFd::from_borrowed_fd(
         rustix::stdio::stdin(),
         PollFlags::IN,
@@ -41,8 +46,7 @@ pub fn read_stdin(what: &str, context: &Context) -> Result<Secret> {
             .note(&format!("Waiting for {what} on standard input…"));
     }
     // Past the library's own buffer, which is not wiped.
-    let mut stdin = Unbuffered;
-    let bytes = SecretBuffer::read_from(&mut stdin, LARGEST).map_err(|error| {
+    let bytes = SecretBuffer::read_from(rustix::stdio::stdin(), 0, LARGEST).map_err(|error| {
         Error::new(
             Kind::Failed,
             format!("Cannot read {what} from standard input"),
@@ -51,14 +55,6 @@ pub fn read_stdin(what: &str, context: &Context) -> Result<Secret> {
         .with_hint("Give a file or a pipe of at most 1 MiB.")
     })?;
     text_of(bytes, what)
-}
-
-struct Unbuffered;
-
-impl std::io::Read for Unbuffered {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        Ok(rustix::io::read(rustix::stdio::stdin(), buffer)?)
-    }
 }
 
 /// Reads a file that holds a secret.
@@ -100,7 +96,8 @@ pub fn new_passphrase(context: &Context, file: Option<&Path>) -> Result<Option<S
             .to_str()
             .ok_or_else(|| not_text("VAULT_NEW_PASSPHRASE"))?;
         let text = Secret::from(value.to_owned());
-        return Ok(Some(text.without_trailing_newline()));
+        let source = PassphraseSource::Text("VAULT_NEW_PASSPHRASE", text);
+        return Ok(Some(load_passphrase(&source, &context.terminal)?));
     }
     let typed = context.terminal.ask_new_passphrase("New passphrase: ")?;
     Ok(typed.filter(|typed| !typed.is_empty()))

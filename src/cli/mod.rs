@@ -16,6 +16,7 @@ mod output;
 mod places;
 mod refusal;
 mod select;
+mod signals;
 mod table;
 mod terminal;
 mod variables;
@@ -62,6 +63,9 @@ pub fn main() -> u8 {
         })
         .and_then(|inherited| {
             let context = context::Context::new(cli.global, environment, output, inherited);
+            for descriptor in context.passphrase_descriptors() {
+                process::close_on_exec(descriptor);
+            }
             run(cli.command, &context)
         });
     match finished {

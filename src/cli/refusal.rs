@@ -57,6 +57,9 @@ pub fn report(error: &clap::Error, arguments: &[OsString], environment: &Environ
     }
     let refused = explain(error, arguments);
     Output::new(json, false, ColorChoice::Auto, plain).error(&refused);
+    if command_in(arguments) == "vault run" {
+        return super::command::run::FAILED_BEFORE_CHILD;
+    }
     refused.kind().exit_code()
 }
 
@@ -82,6 +85,12 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
                 };
             };
             let refused = usage(format!("There is no option {flag} here"));
+            if flag == "--passphrase" {
+                return refused.with_hint(
+                    "No passphrase is taken from the command line. Give it with \
+                     --passphrase-file PATH, VAULT_PASSPHRASE, or at the prompt.",
+                );
+            }
             if SECRET_FLAGS.contains(&&*flag.to_lowercase()) {
                 return refused.with_hint(NO_SECRETS_HERE);
             }
@@ -119,7 +128,7 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
             let name = name.trim_matches(['<', '>']).to_owned();
             let source = std::error::Error::source(error);
             if let Some(bad) = source.and_then(|source| source.downcast_ref::<BadName>()) {
-                return bad.on_command_line();
+                return bad.clone().into();
             }
             let source = source.map(ToString::to_string);
             let refused = usage(match source {

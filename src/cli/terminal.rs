@@ -3,15 +3,16 @@
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use super::output::Output;
+use super::signals::{Signals, Watch};
 use crate::error::{Error, Kind, Result};
 use crate::seal::PluginPrompt;
 use crate::secret::Secret;
+use crate::text::printable_lines;
 use crate::unlock::Ask;
 
 /// How to ask, unless asking is forbidden.
@@ -21,6 +22,7 @@ pub struct Terminal {
     no_input: bool,
     /// Each notice is given once, however often a command meets its cause.
     said: Arc<Mutex<HashSet<String>>>,
+    signals: Signals,
 }
 
 impl Terminal {
@@ -30,6 +32,7 @@ impl Terminal {
             output,
             no_input,
             said: Arc::default(),
+            signals: Signals::default(),
         }
     }
 
@@ -124,7 +127,7 @@ impl Terminal {
         };
         let mut answer = String::new();
         terminal
-            .write_all(prompt.as_bytes())
+            .write_all(printable_lines(prompt).as_bytes())
             .and_then(|()| BufReader::new(&terminal).read_line(&mut answer))
             .map_err(|error| failed(error.into()))?;
         Ok(Some(answer))
@@ -134,22 +137,14 @@ impl Terminal {
         if !self.is_there() {
             return Ok(None);
         }
-        // Ctrl-C arrives as a character while the terminal is in raw mode, and
-        // the library then raises the signal before it puts the terminal
-        // back. Caught, it does that first.
-        let caught = Arc::new(AtomicBool::new(false));
-        let handler = signal_hook::flag::register(signal_hook::consts::SIGINT, caught);
-        let _quiet = Quiet::now().map_err(|error| failed(error.into()))?;
+        let _quiet = Quiet::now(&self.signals).map_err(|error| failed(error.into()))?;
         let config = rpassword::ConfigBuilder::new();
         let config = match mask {
             Some(mask) => config.password_feedback_mask(mask),
             None => config.password_feedback_hide(),
         };
-        let answer = rpassword::prompt_password_with_config(prompt, config.build());
-        if let Ok(handler) = handler {
-            signal_hook::low_level::unregister(handler);
-        }
-        match answer {
+        let prompt = printable_lines(prompt);
+        match rpassword::prompt_password_with_config(prompt, config.build()) {
             Ok(text) => Ok(Some(Secret::from(text))),
             Err(error)
                 if matches!(
@@ -173,16 +168,25 @@ impl Terminal {
 struct Quiet {
     terminal: File,
     before: Termios,
+    _watch: Watch,
 }
 
 impl Quiet {
-    fn now() -> io::Result<Self> {
+    fn now(signals: &Signals) -> io::Result<Self> {
         let terminal = File::open("/dev/tty")?;
         let before = tcgetattr(&terminal)?;
+        let (watched, restored) = (terminal.try_clone()?, before.clone());
+        let watch = signals.watch(move || {
+            let _ = tcsetattr(&watched, OptionalActions::Now, &restored);
+        })?;
         let mut quiet = before.clone();
         quiet.local_modes -= LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG;
         tcsetattr(&terminal, OptionalActions::Now, &quiet)?;
-        Ok(Self { terminal, before })
+        Ok(Self {
+            terminal,
+            before,
+            _watch: watch,
+        })
     }
 }
 

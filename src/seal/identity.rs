@@ -14,8 +14,12 @@ pub struct IdentityFile {
     entries: Vec<Entry>,
 }
 
-/// Identities as the library takes them.
-pub(super) type AgeIdentities = Vec<Box<dyn age::Identity>>;
+/// An identity as the library takes it.
+pub(super) struct Prepared {
+    pub(super) identity: Box<dyn age::Identity>,
+    /// The plugin that it belongs to.
+    pub(super) plugin: Option<String>,
+}
 
 enum Entry {
     Native(age::x25519::Identity),
@@ -121,11 +125,10 @@ impl IdentityFile {
         Ok(Self { origin, entries })
     }
 
-    /// Whether a text is identities, rather than the path of a file.
+    /// Whether a text is identities, whole or broken and in capitals or not,
+    /// rather than the path of a file.
     pub fn looks_like_identities(text: &str) -> bool {
-        ["AGE-SECRET-KEY-", "AGE-PLUGIN-", "-----BEGIN "]
-            .iter()
-            .any(|mark| text.contains(mark))
+        text.contains("-----BEGIN ") || text.split_whitespace().any(is_like_an_identity)
     }
 
     /// A new identity, as `age-keygen` writes one, and its recipient.
@@ -211,29 +214,44 @@ impl IdentityFile {
 
     /// The identities in the form that the library takes, and what is amiss
     /// with those whose plugin is not there.
-    pub(super) fn for_age(&self, prompts: &Prompts) -> (AgeIdentities, Option<String>) {
+    pub(super) fn for_age(&self, prompts: &Prompts) -> (Vec<Prepared>, Option<String>) {
         let mut missing = None;
-        let mut identities: Vec<Box<dyn age::Identity>> = Vec::new();
+        let mut prepared = Vec::with_capacity(self.entries.len());
+        let mut add = |identity, plugin| prepared.push(Prepared { identity, plugin });
         for entry in &self.entries {
             match entry {
-                Entry::Native(identity) => identities.push(Box::new(identity.clone())),
+                Entry::Native(identity) => add(Box::new(identity.clone()), None),
                 Entry::Plugin(identity) => {
+                    let name = identity.plugin().to_owned();
                     match age::plugin::IdentityPluginV1::new(
-                        identity.plugin(),
+                        &name,
                         std::slice::from_ref(identity),
                         prompts.clone(),
                     ) {
-                        Ok(plugin) => identities.push(Box::new(plugin)),
+                        Ok(plugin) => add(Box::new(plugin), Some(name)),
                         Err(error) => missing = Some(super::first_line(error)),
                     }
                 }
                 #[cfg(feature = "ssh")]
-                Entry::Ssh(identity) => identities.push(identity.clone()),
+                Entry::Ssh(identity) => add(identity.clone(), None),
                 Entry::Encrypted(_) => {}
             }
         }
-        (identities, missing)
+        (prepared, missing)
     }
+}
+
+/// One word of key text: no name of a file, which would have a dot or a slash.
+fn is_like_an_identity(word: &str) -> bool {
+    let word = word.to_ascii_uppercase();
+    let is_name = word.contains(['.', '/']);
+    let is_handle = |rest: &str| {
+        rest.rsplit_once("-1")
+            .is_some_and(|(_, key)| key.len() >= 6)
+    };
+    !is_name
+        && (word.starts_with("AGE-SECRET-KEY-")
+            || word.strip_prefix("AGE-PLUGIN-").is_some_and(is_handle))
 }
 
 fn parse_line(line: &[u8], number: usize, origin: &str) -> Result<Entry, BadIdentity> {

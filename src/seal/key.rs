@@ -30,7 +30,11 @@ impl VaultKey {
 
     /// The key as an identity file that the stock `age` tool takes.
     pub fn slot_text(&self) -> Zeroizing<String> {
-        Zeroizing::new(format!("{}\n", self.0.to_string().expose_secret()))
+        // Room for all of it at once: a text that grows leaves copies.
+        let mut text = Zeroizing::new(String::with_capacity(128));
+        text.push_str(self.0.to_string().expose_secret());
+        text.push('\n');
+        text
     }
 
     /// What tells this key from another without giving anything away.
@@ -114,9 +118,10 @@ impl FromStr for Fingerprint {
 pub(super) fn new_identity_file(created: &str) -> (Secret, String) {
     let identity = age::x25519::Identity::generate();
     let recipient = identity.to_public().to_string();
-    let text = Zeroizing::new(format!(
-        "# created: {created}\n# public key: {recipient}\n{}\n",
-        identity.to_string().expose_secret()
-    ));
-    (Secret::from(text.as_str().to_owned()), recipient)
+    let about = format!("# created: {created}\n# public key: {recipient}\n");
+    let mut text = String::with_capacity(about.len() + 128);
+    text.push_str(&about);
+    text.push_str(identity.to_string().expose_secret());
+    text.push('\n');
+    (Secret::from(text), recipient)
 }

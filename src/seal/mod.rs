@@ -20,6 +20,7 @@ use crate::error::{Error, Kind};
 use crate::secret::{Secret, SecretBuffer};
 
 pub use header::{DEFAULT_WORK_FACTOR, MAX_RECIPIENTS, MAX_WORK_FACTOR};
+use identity::Prepared;
 pub use identity::{BadIdentity, IdentityFile};
 pub use key::{BadFingerprint, Fingerprint, VaultKey};
 pub use recipient::{BadRecipient, Recipient, RecipientKind};
@@ -97,6 +98,25 @@ pub enum OpenError {
 #[error("{0}")]
 pub struct SealError(String);
 
+impl SealError {
+    /// The library does not say which of its plugins broke off; the roster
+    /// has few enough to name them.
+    fn naming_plugins(self, recipients: &[Recipient]) -> Self {
+        let mut names: Vec<_> = recipients
+            .iter()
+            .filter_map(|recipient| match recipient.kind() {
+                RecipientKind::Plugin(name) => Some(format!("'age-plugin-{name}'")),
+                _ => None,
+            })
+            .collect();
+        names.dedup();
+        match self.0.strip_prefix("a plugin ") {
+            Some(what) if !names.is_empty() => Self(format!("{} {what}", names.join(" or "))),
+            _ => self,
+        }
+    }
+}
+
 impl From<SealError> for Error {
     fn from(error: SealError) -> Self {
         Self::new(Kind::Failed, "Cannot seal the vault")
@@ -114,6 +134,9 @@ pub fn seal_to_passphrase(
     passphrase: &Secret,
     work_factor: u8,
 ) -> Result<String, SealError> {
+    if passphrase.is_empty() {
+        return Err(SealError("the passphrase is empty".to_owned()));
+    }
     let text = age::secrecy::SecretString::from(passphrase.reveal().to_owned());
     // `new` times a small scrypt to pick a number of its own, which may be
     // 2^20; ours replaces it.
@@ -139,7 +162,8 @@ pub fn seal_to_recipients(
         )));
     }
     let wrapped = recipient::for_age(recipients, prompts)?;
-    let sealed = seal(&wrapped, key.slot_text().as_bytes())?;
+    let sealed = seal(&wrapped, key.slot_text().as_bytes())
+        .map_err(|error| error.naming_plugins(recipients))?;
     let mut binary = armor::reader(sealed.as_bytes()).map_err(seal_error)?;
     header::check(&mut binary, MAX_WORK_FACTOR).map_err(seal_error)?;
     Ok(sealed)
@@ -159,23 +183,35 @@ pub fn open_slot(
         Opener::Passphrase(passphrase) => {
             open_with_passphrase(armored, passphrase, max_work_factor)?
         }
-        Opener::Identities(file) => {
-            let (identities, missing) = file.for_age(prompts);
-            let opened = open(
-                armored,
-                max_work_factor,
-                identities
-                    .iter()
-                    .map(|identity| &**identity as &dyn age::Identity),
-            );
-            match (opened, missing) {
-                (Err(OpenError::NoMatch), Some(missing)) => Err(OpenError::Plugin(missing)),
-                (opened, _) => opened,
-            }?
-        }
+        Opener::Identities(file) => open_with_identities(armored, file, max_work_factor, prompts)?,
     };
     VaultKey::from_slot_text(&plain)
         .ok_or_else(|| OpenError::Damaged("the slot holds no vault key".to_owned()))
+}
+
+/// Tries one identity after the other: a plugin that fails, say for a key
+/// that is not plugged in, does not stand before the next one.
+fn open_with_identities(
+    sealed: &[u8],
+    file: &IdentityFile,
+    max_work_factor: u8,
+    prompts: &Prompts,
+) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    let (identities, mut failed) = file.for_age(prompts);
+    for Prepared { identity, plugin } in &identities {
+        match open(sealed, max_work_factor, std::iter::once(&**identity)) {
+            Err(OpenError::NoMatch) => {}
+            Err(OpenError::Plugin(reason)) => {
+                let name = format!("age-plugin-{}", plugin.as_deref().unwrap_or("NAME"));
+                failed = Some(match reason.contains(&name) {
+                    true => reason,
+                    false => format!("{name} failed: {reason}"),
+                });
+            }
+            opened => return opened,
+        }
+    }
+    Err(failed.map_or(OpenError::NoMatch, OpenError::Plugin))
 }
 
 fn open_with_passphrase(
@@ -201,7 +237,7 @@ fn seal(recipients: &[Box<dyn age::Recipient + Send>], plain: &[u8]) -> Result<S
             .iter()
             .map(|recipient| &**recipient as &dyn age::Recipient),
     )
-    .map_err(seal_error)?;
+    .map_err(encrypt_error)?;
     let mut armored = Vec::with_capacity(plain.len() * 14 / 10 + 1024);
     let writer =
         ArmoredWriter::wrap_output(&mut armored, Format::AsciiArmor).map_err(seal_error)?;
@@ -226,6 +262,23 @@ fn first_line(error: impl std::fmt::Display) -> String {
     text.replace(['\u{2068}', '\u{2069}'], "")
 }
 
+/// A plugin that breaks off is told in our words: the library's advise to set
+/// `AGEDEBUG`, which prints keys.
+fn encrypt_error(error: age::EncryptError) -> SealError {
+    match error {
+        // Nothing else does input or output while it wraps a key.
+        age::EncryptError::Io(error) => SealError(format!("a plugin {}", broken_off(&error))),
+        other => seal_error(other),
+    }
+}
+
+fn broken_off(error: &std::io::Error) -> String {
+    match error.raw_os_error() {
+        Some(_) => format!("could not be talked to ({error})"),
+        None => "ended before it answered".to_owned(),
+    }
+}
+
 fn open<'a>(
     sealed: &[u8],
     max_work_factor: u8,
@@ -248,8 +301,14 @@ fn begin<'s, 'a>(
 ) -> Result<impl Read + 's, OpenError> {
     header::check(&mut armor::reader(sealed)?, max_work_factor)?;
     age::Decryptor::new_buffered(armor::reader(sealed)?)
-        .and_then(|decryptor| decryptor.decrypt(identities))
-        .map_err(|error| open_error(error, max_work_factor))
+        .map_err(|error| open_error(error, max_work_factor))?
+        .decrypt(identities)
+        .map_err(|error| match error {
+            // The header and the nonce are read: what is still read and
+            // written here goes to and comes from a plugin.
+            age::DecryptError::Io(error) => OpenError::Plugin(format!("it {}", broken_off(&error))),
+            other => open_error(other, max_work_factor),
+        })
 }
 
 fn open_error(error: age::DecryptError, limit: u8) -> OpenError {

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::error::{Error, Kind};
 use crate::text;
 
-use super::{Prompts, SealError, seal_error};
+use super::{IdentityFile, Prompts, SealError, seal_error};
 
 /// A recipient, checked once, kept as its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Recipient {
             given: abbreviated(given),
             reason: reason.to_owned(),
         };
-        if given.starts_with("AGE-SECRET-KEY-") || given.starts_with("AGE-PLUGIN-") {
+        if IdentityFile::looks_like_identities(given) {
             // Not echoed: it is the private half.
             return Err(BadRecipient {
                 given: "AGE-…".to_owned(),

@@ -8,14 +8,18 @@
 pub mod session;
 mod source;
 
-use std::path::PathBuf;
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::{Error, Kind};
 use crate::files::FileError;
 use crate::seal::{BadIdentity, IdentityFile, OpenError, VaultKey};
 use crate::secret::Secret;
 
-pub use source::{IdentitySource, PassphraseSource, load_identity, load_passphrase};
+pub use source::{
+    GivenIdentity, GivenPassphrase, IdentitySource, PassphraseSource, load_passphrase,
+};
 
 /// Something locked.
 pub trait Door {
@@ -53,8 +57,8 @@ pub trait Ask {
 /// The sources of one rank.
 #[derive(Default)]
 pub struct Rank {
-    identities: Vec<IdentitySource>,
-    passphrase: Option<PassphraseSource>,
+    identities: Vec<GivenIdentity>,
+    passphrase: Option<GivenPassphrase>,
 }
 
 impl Rank {
@@ -76,23 +80,20 @@ impl Rank {
             ));
         }
         Ok(Self {
-            identities,
-            passphrase,
+            identities: identities.into_iter().map(Into::into).collect(),
+            passphrase: passphrase.map(Into::into),
         })
     }
 
     /// Its identities alone.
-    pub fn into_identities(self) -> Vec<IdentitySource> {
+    pub fn into_identities(self) -> Vec<GivenIdentity> {
         self.identities
-    }
-
-    /// Whether there is nothing in it.
-    pub fn is_empty(&self) -> bool {
-        self.identities.is_empty() && self.passphrase.is_none()
     }
 }
 
-/// Every source there is, highest rank first.
+/// Every source there is, highest rank first. There is one of it for a run:
+/// it keeps what was read and typed, so that no pipe is read, no command run
+/// and no person asked a second time.
 pub struct Sources {
     /// Flags, environment, systemd credentials.
     pub ranks: Vec<Rank>,
@@ -102,6 +103,30 @@ pub struct Sources {
     pub identity_file: PathBuf,
     /// What a passphrase may cost: log2 N.
     pub max_work_factor: u8,
+    /// What was learned so far.
+    pub known: Known,
+}
+
+/// The passphrases that were used in this run.
+#[derive(Default)]
+pub struct Known {
+    /// The one that opened the vault.
+    used: RefCell<Option<Arc<Secret>>>,
+    /// Those that a person typed, for the vault or for the identity named.
+    typed: RefCell<Vec<(Option<String>, Arc<Secret>)>>,
+}
+
+impl Known {
+    fn typed_for(&self, what: Option<&str>) -> Vec<Arc<Secret>> {
+        let typed = self.typed.borrow();
+        let fitting = typed.iter().filter(|(of, _)| of.as_deref() == what);
+        fitting.map(|(_, words)| Arc::clone(words)).collect()
+    }
+
+    fn remember_typed(&self, what: Option<&str>, words: &Arc<Secret>) {
+        let entry = (what.map(str::to_owned), Arc::clone(words));
+        self.typed.borrow_mut().push(entry);
+    }
 }
 
 /// Why a door stays closed.
@@ -149,7 +174,7 @@ pub enum UnlockError {
 }
 
 /// Every way to give a key, for those who gave none.
-pub const ACCEPTED_SOURCES: &str = "Give one of: --identity PATH, --passphrase-file PATH, \
+pub const ACCEPTED_SOURCES: &str = "At a terminal: vault unlock; elsewhere give one of: --identity PATH, --passphrase-file PATH, \
      --passphrase-fd N; VAULT_IDENTITY, VAULT_PASSPHRASE, VAULT_PASSPHRASE_FILE, \
      VAULT_PASSPHRASE_FD, VAULT_PASSPHRASE_COMMAND; $CREDENTIALS_DIRECTORY/vault.identity or \
      vault.passphrase; a session (vault unlock); identity.txt in the config folder (see: vault \
@@ -223,8 +248,9 @@ impl Sources {
             return Ok(unlocked);
         }
         if self.identity_file.exists() {
+            let own = IdentitySource::Path(self.identity_file.clone());
             let rank = Rank {
-                identities: vec![IdentitySource::Path(self.identity_file.clone())],
+                identities: vec![own.into()],
                 passphrase: None,
             };
             if let Some(unlocked) = self.try_rank(&rank, door, ask)? {
@@ -240,7 +266,7 @@ impl Sources {
         door: &dyn Door,
         ask: &dyn Ask,
     ) -> Result<Option<Unlocked>, Error> {
-        let mut passphrase = Passphrase::of(rank);
+        let mut opened_identity = false;
         for source in &rank.identities {
             if !door.takes_identities() {
                 ask.notice(&format!(
@@ -248,10 +274,13 @@ impl Sources {
                 ));
                 continue;
             }
-            let file = load_identity(source, ask)?;
-            let Some(file) = self.unlocked_identity(file, &mut passphrase, door, ask)? else {
+            let file = source.load(ask)?;
+            let given = rank.passphrase.as_ref();
+            let Some(file) = self.unlocked_identity(file, given, door, ask)? else {
                 continue;
             };
+            opened_identity |= file.was_locked;
+            let file = file.identities;
             match door.try_identities(&file) {
                 Ok(key) => {
                     let source = source.to_string();
@@ -272,18 +301,20 @@ impl Sources {
             return Ok(None);
         };
         if !door.takes_passphrase() {
-            if !passphrase.was_used {
+            if !opened_identity {
                 ask.notice(&format!(
                     "{source} is skipped: the vault has no passphrase slot."
                 ));
             }
             return Ok(None);
         }
-        match door.try_passphrase(passphrase.text(ask)?) {
-            Ok(key) => Ok(Some(Unlocked {
-                key,
-                source: source.to_string(),
-            })),
+        let words = source.text(ask)?;
+        match door.try_passphrase(words) {
+            Ok(key) => {
+                self.known.used.replace(Some(Arc::new(words.duplicate())));
+                let source = source.to_string();
+                Ok(Some(Unlocked { key, source }))
+            }
             Err(OpenError::WrongPassphrase) => {
                 Err(UnlockError::WrongPassphrase(source.to_string()).into())
             }
@@ -296,40 +327,72 @@ impl Sources {
     fn unlocked_identity(
         &self,
         file: IdentityFile,
-        passphrase: &mut Passphrase<'_>,
+        given: Option<&GivenPassphrase>,
         door: &dyn Door,
         ask: &dyn Ask,
-    ) -> Result<Option<IdentityFile>, Error> {
+    ) -> Result<Option<UnlockedIdentity>, Error> {
         if !file.needs_passphrase() {
-            return Ok(Some(file));
+            return Ok(Some(UnlockedIdentity {
+                identities: file,
+                was_locked: false,
+            }));
         }
         let origin = file.origin().to_owned();
         let typed;
-        let (words, from_rank) = if passphrase.source.is_some() {
-            (passphrase.text(ask)?, true)
+        let words = if let Some(given) = given {
+            given.text(ask)?
         } else {
-            let prompt = format!("Passphrase of the identity {origin}: ");
-            let Some(words) = ask.passphrase(&prompt)? else {
+            let Some(words) = self.identity_passphrase(&origin, ask)? else {
                 ask.notice(&format!(
                     "{origin} is skipped: it needs a passphrase, and nobody can be asked."
                 ));
                 return Ok(None);
             };
             typed = words;
-            (&typed, false)
+            &typed
         };
         match file.unlock(words, self.max_work_factor) {
-            Ok(file) => {
-                passphrase.was_used |= from_rank;
-                Ok(Some(file))
-            }
+            Ok(file) => Ok(Some(UnlockedIdentity {
+                identities: file,
+                was_locked: given.is_some(),
+            })),
             // The rank's passphrase may be meant for the vault itself.
-            Err(OpenError::WrongPassphrase) if from_rank && door.takes_passphrase() => Ok(None),
+            Err(OpenError::WrongPassphrase) if given.is_some() && door.takes_passphrase() => {
+                Ok(None)
+            }
             Err(OpenError::WrongPassphrase) => {
                 Err(UnlockError::WrongIdentityPassphrase(origin).into())
             }
             Err(error) => Err(UnlockError::BrokenIdentity(origin, error).into()),
         }
+    }
+
+    /// Asks for the passphrase of the identity that is called `origin`, once;
+    /// `None` where nobody can be asked.
+    ///
+    /// # Errors
+    /// The person broke off, or the terminal failed.
+    pub fn identity_passphrase(
+        &self,
+        origin: &str,
+        ask: &dyn Ask,
+    ) -> Result<Option<Secret>, Error> {
+        if let Some(known) = self.known.typed_for(Some(origin)).pop() {
+            return Ok(Some(known.duplicate()));
+        }
+        let typed = ask.passphrase(&format!("Passphrase of the identity {origin}: "))?;
+        Ok(typed.map(|typed| {
+            let typed = Arc::new(typed);
+            self.known.remember_typed(Some(origin), &typed);
+            typed.duplicate()
+        }))
+    }
+
+    /// Keeps a passphrase that a person chose for the vault: if another vault
+    /// is there by now, it may be that one's.
+    pub fn remember_chosen(&self, words: &Secret) {
+        self.known
+            .remember_typed(None, &Arc::new(words.duplicate()));
     }
 
     fn try_session(&self, door: &dyn Door) -> Option<Unlocked> {
@@ -345,75 +408,81 @@ impl Sources {
         if !door.takes_passphrase() {
             return Err(UnlockError::Locked("no identity was given that opens it").into());
         }
+        // What was typed for one file of this run may fit another: a backup
+        // and the vault often have the same passphrase.
+        for words in self.known.typed_for(None) {
+            if let Some(unlocked) = self.try_typed(&words, door)? {
+                return Ok(unlocked);
+            }
+        }
         let Some(words) = ask.passphrase("Passphrase of the vault: ")? else {
             return Err(UnlockError::Locked(
                 "no key was given, and there is no terminal to ask at",
             )
             .into());
         };
-        match door.try_passphrase(&words) {
-            Ok(key) => Ok(Unlocked {
-                key,
-                source: "the prompt".to_owned(),
-            }),
-            Err(OpenError::WrongPassphrase) => {
-                Err(UnlockError::WrongPassphrase("the prompt".to_owned()).into())
+        let words = Arc::new(words);
+        let unlocked = self.try_typed(&words, door)?;
+        let unlocked =
+            unlocked.ok_or_else(|| UnlockError::WrongPassphrase("the prompt".to_owned()))?;
+        self.known.remember_typed(None, &words);
+        Ok(unlocked)
+    }
+
+    fn try_typed(&self, words: &Arc<Secret>, door: &dyn Door) -> Result<Option<Unlocked>, Error> {
+        match door.try_passphrase(words) {
+            Ok(key) => {
+                self.known.used.replace(Some(Arc::clone(words)));
+                let source = "the prompt".to_owned();
+                Ok(Some(Unlocked { key, source }))
             }
+            Err(OpenError::WrongPassphrase) => Ok(None),
             Err(error) => Err(door.broken(error)),
         }
     }
 
-    /// The passphrase of the first rank that has one, for what needs it
-    /// beside an identity.
+    /// The passphrase that opened the vault, else that of the first rank that
+    /// has one, for what needs it beside an identity.
     ///
     /// # Errors
     /// The source cannot be read.
     pub fn passphrase(&self, ask: &dyn Ask) -> Result<Option<Secret>, Error> {
-        self.ranks
-            .iter()
-            .find_map(|rank| rank.passphrase.as_ref())
-            .map(|source| load_passphrase(source, ask).map_err(Error::from))
-            .transpose()
+        if let Some(used) = &*self.known.used.borrow() {
+            return Ok(Some(used.duplicate()));
+        }
+        let given = self.ranks.iter().find_map(|rank| rank.passphrase.as_ref());
+        Ok(given
+            .map(|given| given.text(ask))
+            .transpose()?
+            .map(Secret::duplicate))
     }
 
     /// The identities of the first rank that has any.
-    pub fn identities(&self) -> Option<&[IdentitySource]> {
+    pub fn identities(&self) -> Option<&[GivenIdentity]> {
         self.ranks
             .iter()
             .map(|rank| rank.identities.as_slice())
             .find(|identities| !identities.is_empty())
     }
 
-    /// Whether anything was given at all, by flag, environment or credential.
-    pub fn has_passphrase(&self) -> bool {
-        self.ranks.iter().any(|rank| rank.passphrase.is_some())
+    /// The files that were named as identities or passphrases, each with what
+    /// it is.
+    pub fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        self.ranks.iter().flat_map(|rank| {
+            let identities = rank.identities.iter().filter_map(GivenIdentity::path);
+            let passphrase = rank.passphrase.as_ref().and_then(GivenPassphrase::path);
+            identities
+                .map(|path| ("identity", path))
+                .chain(passphrase.map(|path| ("passphrase", path)))
+        })
     }
 }
 
-/// A rank's passphrase, read once and only when it is needed.
-struct Passphrase<'a> {
-    source: Option<&'a PassphraseSource>,
-    text: Option<Secret>,
-    was_used: bool,
-}
-
-impl<'a> Passphrase<'a> {
-    fn of(rank: &'a Rank) -> Self {
-        Self {
-            source: rank.passphrase.as_ref(),
-            text: None,
-            was_used: false,
-        }
-    }
-
-    fn text(&mut self, ask: &dyn Ask) -> Result<&Secret, UnlockError> {
-        let text = match (self.text.take(), self.source) {
-            (Some(text), _) => text,
-            (None, Some(source)) => load_passphrase(source, ask)?,
-            (None, None) => return Err(UnlockError::Locked("no passphrase was given")),
-        };
-        Ok(self.text.insert(text))
-    }
+/// Identities that are ready for use.
+struct UnlockedIdentity {
+    identities: IdentityFile,
+    /// Whether the rank's passphrase was needed for them.
+    was_locked: bool,
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! Reading identities and passphrases from where they were said to be.
 
+use std::cell::OnceCell;
 use std::fmt;
-use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use zeroize::Zeroizing;
+
 use super::{Ask, UnlockError};
 use crate::files::{self, PrivateFile};
+use crate::process::read_descriptor;
 use crate::seal::IdentityFile;
 use crate::secret::{Secret, SecretBuffer};
 
@@ -54,24 +57,97 @@ impl fmt::Display for PassphraseSource {
     }
 }
 
-/// Reads identities, and reports a file that others can read.
-///
-/// # Errors
-/// The file is not there, cannot be read, or holds no identity.
-pub fn load_identity(source: &IdentitySource, ask: &dyn Ask) -> Result<IdentityFile, UnlockError> {
-    match source {
-        IdentitySource::Text(variable, text) => {
-            Ok(IdentityFile::parse(text.reveal().as_bytes(), variable)?)
+/// Identities that were given, read once: a pipe gives them only once.
+pub struct GivenIdentity {
+    source: IdentitySource,
+    content: OnceCell<Zeroizing<Vec<u8>>>,
+}
+
+impl From<IdentitySource> for GivenIdentity {
+    fn from(source: IdentitySource) -> Self {
+        let content = OnceCell::new();
+        Self { source, content }
+    }
+}
+
+impl fmt::Display for GivenIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt(f)
+    }
+}
+
+impl GivenIdentity {
+    /// The file that it comes from.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.source {
+            IdentitySource::Path(path) => Some(path),
+            IdentitySource::Text(..) => None,
         }
-        IdentitySource::Path(path) => {
-            let file = files::read_private(path, LARGEST_IDENTITY)?
-                .ok_or_else(|| UnlockError::NoIdentityFile(path.clone()))?;
-            report_loose(&file, path, "identity", ask);
-            Ok(IdentityFile::parse(
-                &file.bytes,
-                &path.display().to_string(),
-            )?)
+    }
+
+    /// Reads identities, and reports a file that others can read.
+    ///
+    /// # Errors
+    /// The file is not there, cannot be read, or holds no identity.
+    pub fn load(&self, ask: &dyn Ask) -> Result<IdentityFile, UnlockError> {
+        let path = match &self.source {
+            IdentitySource::Text(variable, text) => {
+                return Ok(IdentityFile::parse(text.reveal().as_bytes(), variable)?);
+            }
+            IdentitySource::Path(path) => path,
+        };
+        let content = match self.content.get() {
+            Some(content) => content,
+            None => {
+                let file = files::read_private(path, LARGEST_IDENTITY)?
+                    .ok_or_else(|| UnlockError::NoIdentityFile(path.clone()))?;
+                report_loose(&file, path, "identity", ask);
+                self.content.get_or_init(|| file.bytes)
+            }
+        };
+        Ok(IdentityFile::parse(content, &path.display().to_string())?)
+    }
+}
+
+/// A passphrase that was given, read once and only when it is needed: a pipe
+/// gives it only once, and a command may ask a person for it.
+pub struct GivenPassphrase {
+    source: PassphraseSource,
+    text: OnceCell<Secret>,
+}
+
+impl From<PassphraseSource> for GivenPassphrase {
+    fn from(source: PassphraseSource) -> Self {
+        let text = OnceCell::new();
+        Self { source, text }
+    }
+}
+
+impl fmt::Display for GivenPassphrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt(f)
+    }
+}
+
+impl GivenPassphrase {
+    /// The file that it comes from.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.source {
+            PassphraseSource::File(path) => Some(path),
+            _ => None,
         }
+    }
+
+    /// The passphrase.
+    ///
+    /// # Errors
+    /// See [`load_passphrase`].
+    pub fn text(&self, ask: &dyn Ask) -> Result<&Secret, UnlockError> {
+        if let Some(text) = self.text.get() {
+            return Ok(text);
+        }
+        let text = load_passphrase(&self.source, ask)?;
+        Ok(self.text.get_or_init(|| text))
     }
 }
 
@@ -91,55 +167,61 @@ fn is_ours(path: &Path) -> bool {
         .is_ok_and(|metadata| metadata.uid() == crate::process::user_id())
 }
 
-/// Reads a passphrase and drops one trailing line ending.
+/// Reads a passphrase and drops one trailing line ending. What is left is
+/// never empty: the empty passphrase protects nothing.
 ///
 /// # Errors
 /// The source is not there, fails, or is empty.
 pub fn load_passphrase(source: &PassphraseSource, ask: &dyn Ask) -> Result<Secret, UnlockError> {
-    let bytes = match source {
-        PassphraseSource::Text(_, text) => return Ok(text.duplicate().without_trailing_newline()),
-        PassphraseSource::File(path) => {
-            let file = files::read_private(path, LARGEST_PASSPHRASE)?
-                .ok_or_else(|| UnlockError::NoPassphraseFile(path.clone()))?;
-            report_loose(&file, path, "passphrase", ask);
-            file.bytes
-        }
-        PassphraseSource::Descriptor(number) => from_descriptor(*number)
-            .map_err(|error| UnlockError::Descriptor(*number, error))?
-            .into_bytes(),
-        PassphraseSource::Command(command) => from_command(command)?.into_bytes(),
-    };
-    let text = Secret::from_utf8(bytes)
-        .map_err(|_| UnlockError::NotText(source.to_string()))?
-        .without_trailing_newline();
+    let text = read_passphrase(source, ask)?.without_trailing_newline();
     if text.is_empty() {
         return Err(UnlockError::Empty(source.to_string()));
     }
     Ok(text)
 }
 
-fn from_descriptor(number: u32) -> std::io::Result<SecretBuffer> {
-    // Through the file system, so that the descriptor keeps its owner.
-    let mut file = File::open(format!("/dev/fd/{number}"))?;
-    SecretBuffer::read_from(&mut file, LARGEST_PASSPHRASE)
+fn read_passphrase(source: &PassphraseSource, ask: &dyn Ask) -> Result<Secret, UnlockError> {
+    let bytes = match source {
+        PassphraseSource::Text(_, text) => return Ok(text.duplicate()),
+        PassphraseSource::File(path) => {
+            let file = files::read_private(path, LARGEST_PASSPHRASE)?
+                .ok_or_else(|| UnlockError::NoPassphraseFile(path.clone()))?;
+            report_loose(&file, path, "passphrase", ask);
+            file.bytes
+        }
+        PassphraseSource::Descriptor(number) => read_descriptor(*number, LARGEST_PASSPHRASE)
+            .map_err(|error| UnlockError::Descriptor(*number, error))?
+            .into_bytes(),
+        PassphraseSource::Command(command) => from_command(command)?.into_bytes(),
+    };
+    Secret::from_utf8(bytes).map_err(|_| UnlockError::NotText(source.to_string()))
 }
+
+/// What holds a secret, or would have the command call itself.
+const NOT_FOR_COMMANDS: [&str; 4] = [
+    "VAULT_PASSPHRASE_COMMAND",
+    "VAULT_PASSPHRASE",
+    "VAULT_NEW_PASSPHRASE",
+    "VAULT_IDENTITY",
+];
 
 fn from_command(command: &str) -> Result<SecretBuffer, UnlockError> {
     let failed = |reason: String| UnlockError::Command(reason);
-    let mut child = Command::new("sh")
-        .arg("-c")
-        .arg(command)
-        .env_remove("VAULT_PASSPHRASE_COMMAND")
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(command);
+    for variable in NOT_FOR_COMMANDS {
+        shell.env_remove(variable);
+    }
+    let mut child = shell
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| failed(error.to_string()))?;
-    let mut output = child
+    let output = child
         .stdout
         .take()
         .expect("its standard output is a pipe of ours");
-    let read = SecretBuffer::read_from(&mut output, LARGEST_PASSPHRASE);
-    drop(output);
+    let read = SecretBuffer::read_from(output, 0, LARGEST_PASSPHRASE);
     let status = child.wait().map_err(|error| failed(error.to_string()))?;
     let text = read.map_err(|error| failed(error.to_string()))?;
     if !status.success() {

@@ -95,6 +95,7 @@ impl Scene {
             session: None,
             identity_file: self.folder.path().join("identity.txt"),
             max_work_factor: 20,
+            known: Known::default(),
         }
     }
 
@@ -198,6 +199,7 @@ fn a_passphrase_beside_an_identity_is_for_the_identity() {
         session: None,
         identity_file: PathBuf::from("/nonexistent"),
         max_work_factor: 20,
+        known: Known::default(),
     };
     let person = Person::default();
     assert!(sources.open(&door, &person).is_ok());

@@ -73,6 +73,8 @@ impl PinFile {
         let file = match files::read_private(&self.path, LARGEST) {
             Ok(Some(file)) => file,
             Ok(None) => return Ok(None),
+            // No pin can be in a folder that is none; `doctor` says so.
+            Err(error) if error.io_kind() == io::ErrorKind::NotADirectory => return Ok(None),
             Err(error) if error.io_kind() == io::ErrorKind::FileTooLarge => return Err(damaged()),
             Err(error) => return Err(error.into()),
         };

@@ -236,7 +236,10 @@ impl Store {
 
     /// Refuses to make a vault where another one is expected: its disk may
     /// only be missing for now.
-    pub(super) fn refuse_another(&self) -> Result<(), VaultError> {
+    ///
+    /// # Errors
+    /// One was seen here, or is asked for by its fingerprint.
+    pub fn refuse_another(&self) -> Result<(), VaultError> {
         let path = self.path.clone();
         if let Some(wanted) = &self.expected {
             let wanted = wanted.clone();

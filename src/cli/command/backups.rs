@@ -85,7 +85,7 @@ fn list(store: &Store, context: &Context) -> Result<()> {
 
 fn restore(store: &Store, number: &str, context: &Context) -> Result<()> {
     let backup = store.read_backup(number)?;
-    let earlier = store.open_unpinned(&backup, context.unlock(&backup, store)?.key)?;
+    let earlier = store.open_unpinned(&backup, context.unlock(&backup)?.key)?;
     let moment = context.moment("backups restore");
     match current(store, &earlier.key, context)? {
         Current::Open(key) => store.restore_content(&key, moment, earlier)?,
@@ -133,7 +133,7 @@ fn current(store: &Store, key: &VaultKey, context: &Context) -> Result<Current> 
     let key = if read.sealed.fits(key) {
         key.clone()
     } else {
-        match context.unlock(&read.sealed, store) {
+        match context.unlock(&read.sealed) {
             Ok(unlocked) => unlocked.key,
             Err(error) if error.kind() == Kind::Corrupt => {
                 return Ok(Current::Broken(error.to_string()));

@@ -180,7 +180,7 @@ fn check_vault(findings: &mut Findings, store: &Store, context: &Context) {
     check_private_file(findings, "vault", path);
     let slots = sealed.slots();
     let silent = Terminal::silent();
-    let unlocked = match context.unlock_with(&sealed, store, &silent) {
+    let unlocked = match context.unlock_with(&sealed, &silent) {
         Ok(unlocked) => unlocked,
         Err(error) if slots.passphrase && error.kind() == Kind::Locked => {
             findings.warn(
@@ -446,7 +446,7 @@ fn accept(context: &Context) -> Result<()> {
     let Some(sealed) = store.read()? else {
         return forget(&store, context);
     };
-    let unlocked = context.unlock(&sealed, &store)?;
+    let unlocked = context.unlock(&sealed)?;
     let opened = store.open_unpinned(&sealed, unlocked.key)?;
     let found = opened.pin();
     let seen = store.pin().ok().flatten();

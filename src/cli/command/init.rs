@@ -1,6 +1,8 @@
 //! `init`, and the vault that a first login makes.
 
+use std::collections::HashSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -14,7 +16,7 @@ use crate::seal::{
     seal_to_recipients,
 };
 use crate::secret::Secret;
-use crate::unlock::{Ask, IdentitySource, UnlockError, load_identity};
+use crate::unlock::{GivenIdentity, IdentitySource, UnlockError};
 use crate::vault::{Document, Roster, RosterEntry, Slotted, VaultError};
 
 /// Make the vault
@@ -181,12 +183,7 @@ impl Plan {
         let given = sources.identities().unwrap_or_default();
         let mut passphrase = sources.passphrase(&context.terminal)?;
         for source in given {
-            let (recipients, used) = recipients_of(
-                source,
-                passphrase.as_ref(),
-                sources.max_work_factor,
-                context,
-            )?;
+            let (recipients, used) = recipients_of(source, passphrase.as_ref(), context)?;
             plan.recipients.extend(recipients);
             if used && !args.passphrase {
                 // It was the identity's passphrase, not one for the vault.
@@ -215,6 +212,9 @@ impl Plan {
                 .terminal
                 .ask_new_passphrase("Passphrase (empty for a key file): ")?;
             self.passphrase = typed.filter(|typed| !typed.is_empty());
+            if let Some(typed) = &self.passphrase {
+                context.sources()?.remember_chosen(typed);
+            }
         }
         self.own_identity = self.passphrase.is_none();
         Ok(())
@@ -233,7 +233,8 @@ impl Plan {
             recipients.extend(own_identity(&path, context)?);
             identity = Some(path);
         }
-        recipients.dedup_by(|a, b| a.as_str() == b.as_str());
+        let mut seen = HashSet::new();
+        recipients.retain(|recipient| seen.insert(recipient.as_str().to_owned()));
         let passphrase = self
             .passphrase
             .map(|passphrase| seal_to_passphrase(key, &passphrase, work_factor))
@@ -275,8 +276,9 @@ fn no_passphrase() -> Error {
 /// # Errors
 /// It is none, or the file cannot be read.
 pub fn parse_recipient(given: &str) -> Result<Vec<Recipient>> {
-    let Some(file) = given.strip_prefix('@') else {
-        return Ok(vec![Recipient::parse(given)?]);
+    let file = given.strip_prefix('@');
+    let Some(file) = file.filter(|file| !IdentityFile::looks_like_identities(file)) else {
+        return Ok(vec![Recipient::parse(given.trim_start_matches('@'))?]);
     };
     let path = Path::new(file);
     let content = fs::read_to_string(path).at("read the recipients in", path)?;
@@ -286,12 +288,11 @@ pub fn parse_recipient(given: &str) -> Result<Vec<Recipient>> {
 /// The recipients of an identity, and whether the passphrase was needed for
 /// it.
 fn recipients_of(
-    source: &IdentitySource,
+    source: &GivenIdentity,
     passphrase: Option<&Secret>,
-    max_work_factor: u8,
     context: &Context,
 ) -> Result<(Vec<Recipient>, bool)> {
-    let file = load_identity(source, &context.terminal)?;
+    let file = source.load(&context.terminal)?;
     // An SSH key tells its public half without its passphrase.
     if let Ok(recipients) = file.recipients() {
         return Ok((recipients, false));
@@ -299,23 +300,22 @@ fn recipients_of(
     if !file.needs_passphrase() {
         return Ok((file.recipients()?, false));
     }
+    let sources = context.sources()?;
+    let origin = file.origin().to_owned();
     let typed;
     let (words, used) = match passphrase {
         Some(words) => (words, true),
         None => {
-            let prompt = format!("Passphrase of the identity {}: ", file.origin());
-            typed = context
-                .terminal
-                .passphrase(&prompt)?
+            typed = sources
+                .identity_passphrase(&origin, &context.terminal)?
                 .ok_or(UnlockError::Locked(
                     "the identity needs its passphrase, and there is no terminal to ask at",
                 ))?;
             (&typed, false)
         }
     };
-    let origin = file.origin().to_owned();
     let opened = file
-        .unlock(words, max_work_factor)
+        .unlock(words, sources.max_work_factor)
         .map_err(|error| match error {
             seal::OpenError::WrongPassphrase => UnlockError::WrongIdentityPassphrase(origin),
             other => UnlockError::BrokenIdentity(origin, other),
@@ -326,14 +326,18 @@ fn recipients_of(
 /// The machine's own identity, made where there is none; an existing file is
 /// never touched.
 fn own_identity(path: &Path, context: &Context) -> Result<Vec<Recipient>> {
-    // The vault's lock is held: what lies about is of a first login that died.
-    files::sweep_temporary(path);
-    if path.exists() {
-        let source = IdentitySource::Path(path.to_owned());
-        return Ok(recipients_of(&source, None, context.max_work_factor(), context)?.0);
+    files::sweep_abandoned(path);
+    if !path.exists() {
+        let (text, recipient) = IdentityFile::generate(&context.now.to_string());
+        files::make_private_folder(files::folder_of(path))?;
+        let staged = files::Staged::write(path, text.reveal().as_bytes())?;
+        match staged.place_new(path) {
+            Ok(()) => return Ok(vec![recipient]),
+            // Whoever makes another vault beside this one was faster.
+            Err(error) if error.io_kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error.into()),
+        }
     }
-    let (text, recipient) = IdentityFile::generate(&context.now.to_string());
-    files::make_private_folder(files::folder_of(path))?;
-    files::Staged::write(path, text.reveal().as_bytes())?.place_new(path)?;
-    Ok(vec![recipient])
+    let source = IdentitySource::Path(path.to_owned()).into();
+    Ok(recipients_of(&source, None, context)?.0)
 }

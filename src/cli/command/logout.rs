@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::cli::context::Context;
 use crate::cli::{output, select};
 use crate::credential::Credential;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::name::{ConnectionId, ConnectionName, ConnectionRef, ProviderName};
 use crate::provider::{self, Catalog};
 use crate::seal::VaultKey;
@@ -54,6 +54,11 @@ pub struct RevokeArgs {
 /// Logs out.
 pub fn run(args: &LogoutArgs, context: &Context) -> Result<()> {
     let reference = select::named(&args.target, args.connection.as_ref())?;
+    if args.all && reference.connection.is_some() {
+        let message = format!("--all is every connection, and {reference} is one");
+        return Err(Error::new(Kind::Usage, message)
+            .with_hint(format!("vault logout {} --all", reference.provider)));
+    }
     let (store, opened) = match context.open_if_there()? {
         Some(opened) => opened,
         None => {

@@ -116,7 +116,7 @@ fn tell(args: &RekeyArgs, key: &VaultKey, store: &Store, context: &Context) -> R
                      vault still knows the vault's key; for a new one: vault rekey",
         );
     } else {
-        output.note("The recipients are changed.");
+        output.note("The recipients are as asked for.");
     }
     if !args.purge_backups && (args.wants_new_key() || args.passphrase) {
         output.note(

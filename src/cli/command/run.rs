@@ -11,7 +11,6 @@ use crate::cli::environment::VAULT_VARIABLES;
 use crate::cli::variables::{self, Naming, Wanted};
 use crate::error::{Error, Kind, Result};
 use crate::name::{Target, VariableName};
-use crate::process;
 
 /// What `run` ends with where vault itself failed before the child began.
 pub const FAILED_BEFORE_CHILD: u8 = 125;
@@ -37,12 +36,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     with: Vec<VariableName>,
     /// The program and its arguments
-    #[arg(
-        required = true,
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "CMD"
-    )]
+    #[arg(required = true, last = true, value_name = "CMD")]
     command: Vec<OsString>,
 }
 
@@ -84,10 +78,12 @@ fn replace(args: &RunArgs, context: &Context) -> Result<u8> {
         command.env_remove(variable);
     }
     for (name, value) in variables::collect(&gathered)? {
+        if value.reveal().contains('\0') {
+            let message = format!("{name} holds a NUL byte, which no variable can");
+            return Err(Error::new(Kind::InvalidInput, message)
+                .with_hint("Leave it out: vault run --only P --with NAME"));
+        }
         command.env(name.as_str(), value.reveal());
-    }
-    for descriptor in context.passphrase_descriptors() {
-        process::close_on_exec(descriptor);
     }
     context.inherited.restore().map_err(|error| {
         Error::new(Kind::Failed, "Cannot give the program its limits back").with_source(error)

@@ -152,7 +152,7 @@ fn value_from(args: &SetArgs, context: &Context) -> Result<Secret> {
                 ))
             })?
     };
-    Ok(read.without_trailing_newline())
+    Ok(read.without_trailing_line_feed())
 }
 
 fn refuse_second(document: &Document, args: &SetArgs) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use clap::CommandFactory;
 use clap_complete::CompletionCandidate;
@@ -10,6 +10,7 @@ use clap_complete::CompletionCandidate;
 use crate::cli::args::Cli;
 use crate::cli::context::Context;
 use crate::name::{ConnectionRef, ProviderName};
+use crate::provider::Catalog;
 use crate::provider::Definition;
 use crate::vault::Document;
 
@@ -75,16 +76,21 @@ impl Kind {
 
 /// All names, looked up when they are asked for.
 pub struct Names {
-    context: Context,
+    /// What is asked of it is asked by one thread at a time.
+    context: Mutex<Context>,
     words: Vec<String>,
     document: OnceLock<Option<Document>>,
 }
 
 impl Names {
+    fn catalog(&self) -> Option<Catalog> {
+        self.context.lock().ok()?.catalog().ok()
+    }
+
     /// For a line of these words.
     pub fn new(context: Context, words: &[OsString]) -> Self {
         Self {
-            context,
+            context: Mutex::new(context),
             words: words
                 .iter()
                 .map(|word| word.to_string_lossy().into_owned())
@@ -118,11 +124,12 @@ impl Names {
 
     /// What the vault holds, where that can be read in silence.
     fn document(&self) -> Option<&Document> {
-        self.document.get_or_init(|| self.context.peek()).as_ref()
+        let peek = || self.context.lock().ok()?.peek();
+        self.document.get_or_init(peek).as_ref()
     }
 
     fn providers(&self) -> Vec<CompletionCandidate> {
-        let Ok(catalog) = self.context.catalog() else {
+        let Some(catalog) = self.catalog() else {
             return Vec::new();
         };
         let candidate = |name: ProviderName| {
@@ -171,7 +178,7 @@ impl Names {
 
     /// The provider that stands on the line already.
     fn definition(&self) -> Option<Definition> {
-        let catalog = self.context.catalog().ok()?;
+        let catalog = self.catalog()?;
         self.words.iter().skip(2).find_map(|word| {
             let reference = word.parse::<ConnectionRef>().ok()?;
             Some(catalog.find(&reference.provider).ok()?.definition)
@@ -179,7 +186,7 @@ impl Names {
     }
 
     fn categories(&self) -> Vec<CompletionCandidate> {
-        let Ok(catalog) = self.context.catalog() else {
+        let Some(catalog) = self.catalog() else {
             return Vec::new();
         };
         let names = catalog.names().into_iter();

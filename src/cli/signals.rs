@@ -1,0 +1,110 @@
+//! What ends the program while a prompt has the terminal: the terminal is put
+//! back first.
+//!
+//! The handlers stay once they are there. (To take one away again does not
+//! bring back what the signal did before: it is then ignored.) While no prompt
+//! is open, they do what the system does by itself.
+
+use std::io::{self, Read};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustix::net::Shutdown;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::low_level::{self, emulate_default_handler};
+use signal_hook::{SigId, flag};
+
+const ENDING: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
+/// How long a prompt that reads Ctrl-C has to end by itself.
+const PROMPTS_TURN: Duration = Duration::from_millis(500);
+
+/// The handlers of this process, made at the first prompt.
+#[derive(Debug, Clone, Default)]
+pub struct Signals {
+    /// Set while no prompt is open.
+    unwatched: Arc<AtomicBool>,
+    registered: Arc<Mutex<bool>>,
+}
+
+impl Signals {
+    /// Runs `restore` before a signal ends the program, until the watch is
+    /// dropped.
+    pub fn watch(&self, restore: impl Fn() + Send + 'static) -> io::Result<Watch> {
+        self.register()?;
+        let (heard, speaks) = UnixStream::pair()?;
+        let which = Arc::new(AtomicUsize::new(0));
+        let mut handlers = Vec::new();
+        for signal in ENDING {
+            let number = usize::try_from(signal).unwrap_or_default();
+            handlers.push(flag::register_usize(signal, Arc::clone(&which), number)?);
+            handlers.push(low_level::pipe::register(signal, speaks.try_clone()?)?);
+        }
+        let thread = thread::spawn(move || wait(heard, &which, &restore));
+        self.unwatched.store(false, Ordering::SeqCst);
+        Ok(Watch {
+            unwatched: Arc::clone(&self.unwatched),
+            handlers,
+            speaks,
+            thread: Some(thread),
+        })
+    }
+
+    fn register(&self) -> io::Result<()> {
+        let mut registered = self
+            .registered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !*registered {
+            self.unwatched.store(true, Ordering::SeqCst);
+            for signal in ENDING {
+                flag::register_conditional_default(signal, Arc::clone(&self.unwatched))?;
+            }
+            *registered = true;
+        }
+        Ok(())
+    }
+}
+
+/// A prompt that is open.
+#[derive(Debug)]
+pub struct Watch {
+    unwatched: Arc<AtomicBool>,
+    handlers: Vec<SigId>,
+    speaks: UnixStream,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.unwatched.store(true, Ordering::SeqCst);
+        for handler in self.handlers.drain(..) {
+            low_level::unregister(handler);
+        }
+        let _ = rustix::net::shutdown(&self.speaks, Shutdown::Write);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Waits for a signal, or for the end of the prompt.
+fn wait(mut heard: UnixStream, which: &AtomicUsize, restore: &dyn Fn()) {
+    let mut byte = [0];
+    if !matches!(heard.read(&mut byte), Ok(1)) {
+        return;
+    }
+    let signal = i32::try_from(which.load(Ordering::SeqCst)).unwrap_or(SIGTERM);
+    if signal == SIGINT {
+        // Ctrl-C is a character at a prompt, for which the prompt raises the
+        // signal and then ends with a message of its own.
+        let _ = heard.set_read_timeout(Some(PROMPTS_TURN));
+        if matches!(heard.read(&mut byte), Ok(0)) {
+            return;
+        }
+    }
+    restore();
+    let _ = emulate_default_handler(signal);
+}
