@@ -174,6 +174,51 @@ fn ctrl_c_at_a_prompt_is_exit_130_and_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
+fn ctrl_c_works_after_a_prompt_too() {
+    let mut environment = TestEnvironment::new().with_passphrase_vault();
+    environment.unset("VAULT_PASSPHRASE");
+    let passphrase = environment.passphrase("of the vault");
+    let mut terminal = environment.vault(["set", "FOO", "--stdin"]).at_terminal();
+    terminal
+        .wait_for("Passphrase of the vault: ")
+        .types(&format!("{passphrase}\n"))
+        .wait_for("on standard input")
+        .types("\x03");
+    let ended = terminal.end();
+    assert_eq!(ended.code, 130, "{}", ended.shown);
+    assert!(ended.echoes);
+}
+
+#[test]
+fn a_signal_at_a_prompt_puts_the_terminal_back_before_it_ends_the_program() {
+    use rustix::process::Signal;
+    let mut environment = TestEnvironment::new().with_passphrase_vault();
+    environment.unset("VAULT_PASSPHRASE");
+    for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 129), (Signal::INT, 130)] {
+        let mut terminal = environment.vault(["list"]).at_terminal();
+        terminal.wait_for("Passphrase of the vault: ");
+        assert!(!terminal.echoes());
+        terminal.signals(signal);
+        let ended = terminal.end();
+        assert_eq!(ended.code, code, "{}", ended.shown);
+        assert!(ended.echoes, "the echo is back on after {signal:?}");
+    }
+}
+
+#[test]
+fn a_prompt_cannot_steer_the_terminal() {
+    let environment = TestEnvironment::new();
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ssh");
+    let key = fs::read(folder.join("ed25519-locked")).unwrap();
+    let key = environment.given("a\x1b[2Jb", key);
+    environment.vault(["init", "--identity"]).arg(&key).ok();
+    let list = environment.vault(["list", "--identity"]).arg(&key);
+    let mut terminal = list.at_terminal();
+    terminal.wait_for("a\\u{1b}[2Jb: ").types("\x03");
+    assert!(!terminal.end().shown.contains("\x1b[2J"));
+}
+
+#[test]
 fn without_input_nothing_is_asked_even_at_a_terminal() {
     let mut environment = TestEnvironment::new().with_passphrase_vault();
     environment.unset("VAULT_PASSPHRASE");

@@ -173,6 +173,7 @@ fn done_elsewhere(source: &Source) -> Vec<String> {
         for word in ["env::var", "env::var_os", "env::vars", "env::vars_os"] {
             refuse(word, "the environment is read in cli/environment.rs");
         }
+        refuse("temp_dir", "the environment is read in cli/environment.rs");
         refuse("env::{", "the environment is read in cli/environment.rs");
     }
     for word in ["set_var", "remove_var"] {

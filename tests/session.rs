@@ -353,6 +353,66 @@ fn a_session_survives_the_terminal_and_the_group_that_started_it() {
 }
 
 #[test]
+fn a_session_that_hangs_is_no_locked_vault() {
+    let scene = Scene::new();
+    scene.unlock().ok();
+    let session = scene.session();
+    kill_process(session.id, Signal::STOP).unwrap();
+    let number = session.id.as_raw_nonzero();
+    scene
+        .environment
+        .vault(["lock"])
+        .fails(1)
+        .says(contains(format!("process {number}")).and(contains("may still hold the key")))
+        .says(contains(format!("kill -KILL {number}")));
+    kill_process(session.id, Signal::CONT).unwrap();
+    scene.environment.vault(["lock"]).finish();
+    assert!(session.ends_within(10));
+}
+
+#[test]
+fn a_session_holds_its_key_once() {
+    let (environment, passphrase) = TestEnvironment::new().with_both_slots();
+    let key = environment.vault_key();
+    let text = key.slot_text();
+    environment
+        .vault(["unlock"])
+        .env("VAULT_PASSPHRASE", &passphrase)
+        .ok();
+    // It looks at the key, and answers, before it is looked at.
+    environment.vault(["list"]).env("VAULT_IDENTITY", "").ok();
+    let session = Session::at(&environment.sockets()[0]);
+    kill_process(session.id, Signal::STOP).unwrap();
+    let found = copies_in_memory(&session, text.trim_end().as_bytes());
+    kill_process(session.id, Signal::CONT).unwrap();
+    match found {
+        Ok(found) => assert_eq!(found, 1, "copies of the key"),
+        Err(_) => support::skip("root", "the session is closed to us, as it should be"),
+    }
+}
+
+fn copies_in_memory(session: &Session, text: &[u8]) -> std::io::Result<usize> {
+    use std::os::unix::fs::FileExt;
+    let memory = fs::File::open(session.about("mem"))?;
+    let maps = fs::read_to_string(session.about("maps"))?;
+    let mut found = 0;
+    for line in maps.lines().filter(|line| line.contains(" rw")) {
+        let (range, _) = line.split_once(' ').unwrap();
+        let (from, to) = range.split_once('-').unwrap();
+        let from = u64::from_str_radix(from, 16).unwrap();
+        let to = u64::from_str_radix(to, 16).unwrap();
+        let mut bytes = vec![0; usize::try_from(to - from).unwrap()];
+        if memory.read_exact_at(&mut bytes, from).is_ok() {
+            found += bytes
+                .windows(text.len())
+                .filter(|here| here == &text)
+                .count();
+        }
+    }
+    Ok(found)
+}
+
+#[test]
 fn the_session_process_is_not_for_people() {
     let scene = Scene::new();
     scene

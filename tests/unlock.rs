@@ -448,10 +448,128 @@ fn an_identity_file_under_a_passphrase_opens_a_vault() {
     assert_eq!(terminal.end().code, 4);
 }
 
+/// A plugin that asks a person before it fails.
+const ASKING: &str = r#"#!/bin/sh
+printf '%s\n%s\n' '-> request-secret' 'UElOIG9mIHRoZSBrZXk'
+while IFS= read -r line; do
+    case "$line" in
+        '-> ok'*|'-> fail'*) break ;;
+    esac
+done
+exit 1
+"#;
+
+const DYING: &str = "#!/bin/sh\nexit 1\n";
+
+/// A machine with a plugin, and a vault that it or a passphrase opens.
+struct PluginScene {
+    environment: TestEnvironment,
+    plugin: PathBuf,
+    identity: PathBuf,
+    passphrase: String,
+}
+
+impl PluginScene {
+    fn new() -> Self {
+        let mut environment = TestEnvironment::new();
+        let plugin = environment.given("age-plugin-fake", PLUGIN);
+        chmod(&plugin, 0o700);
+        let path = std::env::var("PATH").unwrap();
+        let path = format!("{}:{path}", plugin.parent().unwrap().display());
+        environment.set("PATH", &path);
+        let passphrase = environment.passphrase("of the vault");
+        environment
+            .vault(["init", "--recipient", FAKE_RECIPIENT, "--work-factor", "2"])
+            .env("VAULT_PASSPHRASE", &passphrase)
+            .ok();
+        let identity = environment.given("plugin-identity", FAKE_IDENTITY);
+        Self {
+            environment,
+            plugin,
+            identity,
+            passphrase,
+        }
+    }
+
+    fn becomes(&self, script: &str) {
+        fs::write(&self.plugin, script).unwrap();
+    }
+
+    fn list(&self) -> Run<'_> {
+        let run = self.environment.vault(["list", "--connected"]);
+        run.arg("--identity").arg(&self.identity)
+    }
+}
+
+#[test]
+fn a_plugin_that_breaks_off_gives_way_to_the_next_source() {
+    let scene = PluginScene::new();
+    scene.becomes(DYING);
+    let told = || contains("age-plugin-fake").and(contains("AGEDEBUG").not());
+    scene.list().fails(4).says(told());
+    scene
+        .list()
+        .env("VAULT_PASSPHRASE", &scene.passphrase)
+        .ok()
+        .says(told());
+    scene
+        .environment
+        .vault(["init", "--file", "other.age", "--recipient", FAKE_RECIPIENT])
+        .fails(1)
+        .says(contains("ended before it answered").and(contains("AGEDEBUG").not()));
+    // Nor does it stand before the next identity of its file.
+    let (text, recipient) = vault::seal::IdentityFile::generate("x");
+    let own = scene.environment.path("given/own.age");
+    scene
+        .environment
+        .vault(["init", "--recipient", recipient.as_str(), "--file"])
+        .arg(&own)
+        .ok();
+    let both = format!("{FAKE_IDENTITY}\n{}", text.reveal());
+    let both = scene.environment.given("both", both);
+    scene
+        .environment
+        .vault(["list", "--file"])
+        .arg(&own)
+        .arg("--identity")
+        .arg(&both)
+        .ok();
+}
+
+#[test]
+fn a_plugin_gets_no_descriptor_with_a_passphrase() {
+    let scene = PluginScene::new();
+    let words = scene.environment.given("words", &scene.passphrase);
+    let script = "exec \"$0\" list --identity \"$1\" --passphrase-fd 7 7< \"$2\"";
+    scene
+        .environment
+        .run("sh", ["-c", script])
+        .arg(assert_cmd::cargo::cargo_bin!("vault"))
+        .arg(&scene.identity)
+        .arg(&words)
+        .ok();
+    assert!(!scene.environment.path("given/plugin-descriptor").exists());
+}
+
+#[test]
+fn doctor_lets_no_plugin_ask() {
+    let scene = PluginScene::new();
+    scene.becomes(ASKING);
+    let mut terminal = scene.list().at_terminal();
+    terminal.wait_for("PIN of the key: ").types("FAKE\n");
+    // Its failing leads to the vault's own passphrase.
+    terminal.wait_for("Passphrase of the vault: ").types("\x03");
+    assert_eq!(terminal.end().code, 130);
+    let doctor = scene.environment.vault(["doctor", "--identity"]);
+    let ended = doctor.arg(&scene.identity).at_terminal().end();
+    assert!(!ended.shown.contains("PIN of"), "{}", ended.shown);
+}
+
 /// A plugin that wraps a key by writing it down: fit for tests alone. It
 /// keeps what its environment looks like.
 const PLUGIN: &str = r#"#!/bin/sh
 env > "${0%/*}/plugin-environment"
+test ! -e /proc/$$/fd/7 || touch "${0%/*}/plugin-descriptor"
 # One command and its body: lines of 64 characters, then a shorter one.
 command() {
     IFS= read -r head || exit 0

@@ -33,6 +33,8 @@ pub struct Environment {
     pub dumb_terminal: bool,
     /// `CREDENTIALS_DIRECTORY`, from systemd.
     pub credentials: Option<PathBuf>,
+    /// `TMPDIR`
+    pub temporary: Option<PathBuf>,
     /// `PATH`
     pub path: Option<OsString>,
     /// `GITHUB_ENV`, in a step of a workflow.
@@ -66,6 +68,7 @@ impl Environment {
             no_color: set("NO_COLOR").is_some(),
             dumb_terminal: set("TERM").is_some_and(|value| value == "dumb"),
             credentials: path("CREDENTIALS_DIRECTORY"),
+            temporary: path("TMPDIR"),
             path: set("PATH"),
             github_env: path("GITHUB_ENV"),
             complete: set("COMPLETE"),

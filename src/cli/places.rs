@@ -1,6 +1,7 @@
 //! Where things lie.
 
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
@@ -28,6 +29,8 @@ pub struct Places {
     pub state: PathBuf,
     /// Sockets.
     pub runtime: PathBuf,
+    /// Sockets, where the folder above does not do.
+    temporary: PathBuf,
 }
 
 impl Places {
@@ -36,9 +39,11 @@ impl Places {
     /// # Errors
     /// There is no home folder.
     pub fn find(environment: &Environment, file: Option<&Path>) -> Result<Self> {
+        let shared = environment.temporary.as_deref();
+        let temporary = own_folder(&absolute(shared.unwrap_or(Path::new("/tmp")))?);
         let mut places = match &environment.home {
-            Some(home) => Self::under(&absolute(home)?),
-            None => Self::of_platform()?,
+            Some(home) => Self::under(&absolute(home)?, temporary),
+            None => Self::of_platform(temporary)?,
         };
         if let Some(file) = file.or(environment.file.as_deref()) {
             places.file = absolute(file)?;
@@ -47,7 +52,7 @@ impl Places {
         Ok(places)
     }
 
-    fn under(home: &Path) -> Self {
+    fn under(home: &Path, temporary: PathBuf) -> Self {
         Self {
             file: home.join("vault.age"),
             backups: Some(home.join("backups")),
@@ -55,20 +60,19 @@ impl Places {
             providers: home.join("providers"),
             state: home.join("state"),
             runtime: home.join("state"),
+            temporary,
         }
     }
 
-    fn of_platform() -> Result<Self> {
+    fn of_platform(temporary: PathBuf) -> Result<Self> {
         let folders = ProjectDirs::from("", "", "vault").ok_or_else(|| {
             Error::new(Kind::Failed, "There is no home folder to keep the vault in")
                 .with_hint("Say where: export VAULT_HOME=/path/to/a/folder")
         })?;
         let data = folders.data_dir();
-        // A runtime folder that is named but missing is that of a session
-        // that has ended, or of another user (su, sudo, cron).
         let runtime = folders
             .runtime_dir()
-            .filter(|folder| folder.parent().is_some_and(Path::is_dir));
+            .filter(|folder| folder.parent().is_some_and(is_own_folder));
         Ok(Self {
             file: data.join("vault.age"),
             backups: Some(data.join("backups")),
@@ -77,7 +81,8 @@ impl Places {
             state: folders
                 .state_dir()
                 .map_or_else(|| data.join("state"), Path::to_owned),
-            runtime: runtime.map_or_else(temporary_runtime, Path::to_owned),
+            runtime: runtime.map_or_else(|| temporary.clone(), Path::to_owned),
+            temporary,
         })
     }
 
@@ -90,18 +95,23 @@ impl Places {
             .collect();
         let name = format!("s-{name}.sock");
         let fits = |path: &PathBuf| path.as_os_str().len() + 12 <= LONGEST_SOCKET;
-        [self.runtime.join(&name), temporary_runtime().join(&name)]
+        [self.runtime.join(&name), self.temporary.join(&name)]
             .into_iter()
             .find(fits)
             .unwrap_or_else(|| own_folder(Path::new("/tmp")).join(&name))
     }
 }
 
-/// A folder for sockets where the platform gives none.
-fn temporary_runtime() -> PathBuf {
-    own_folder(&std::env::temp_dir())
+/// Whether this is a folder of the user we act for. A runtime folder that is
+/// named and missing is that of a session that has ended; one that belongs to
+/// somebody else came along through su or sudo.
+fn is_own_folder(folder: &Path) -> bool {
+    folder
+        .metadata()
+        .is_ok_and(|found| found.is_dir() && found.uid() == process::user_id())
 }
 
+/// A folder for sockets where the platform gives none.
 fn own_folder(shared: &Path) -> PathBuf {
     shared.join(format!("vault-{}", process::user_id()))
 }
@@ -118,7 +128,7 @@ mod tests {
 
     #[test]
     fn with_a_home_of_its_own_everything_lies_under_it() {
-        let places = Places::under(Path::new("/h"));
+        let places = Places::under(Path::new("/h"), PathBuf::from("/t"));
         assert_eq!(places.file, Path::new("/h/vault.age"));
         assert_eq!(places.identity, Path::new("/h/identity.txt"));
         assert_eq!(places.providers, Path::new("/h/providers"));
@@ -127,15 +137,30 @@ mod tests {
     }
 
     #[test]
+    fn a_runtime_folder_of_another_user_is_not_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(is_own_folder(folder.path()));
+        assert!(!is_own_folder(&folder.path().join("missing")));
+        if process::user_id() == 0 {
+            std::os::unix::fs::chown(folder.path(), Some(12_345), None).unwrap();
+            assert!(!is_own_folder(folder.path()));
+        } else {
+            assert!(!is_own_folder(Path::new("/")));
+        }
+    }
+
+    #[test]
     fn a_socket_path_always_fits_an_address() {
-        let short = Places::under(Path::new("/h"));
+        let under = |home: &str| Places::under(Path::new(home), PathBuf::from("/t"));
+        let short = under("/h");
         assert!(
             short
                 .session_socket(Path::new("/h/vault.age"))
                 .starts_with("/h/state")
         );
-        let long = Places::under(Path::new(&format!("/{}", "x".repeat(120))));
+        let long = under(&format!("/{}", "x".repeat(120)));
         let socket = long.session_socket(Path::new("/v"));
+        assert!(socket.starts_with("/t"), "{}", socket.display());
         assert!(
             socket.as_os_str().len() <= LONGEST_SOCKET,
             "{}",

@@ -121,7 +121,7 @@ impl From<SealError> for Error {
     fn from(error: SealError) -> Self {
         Self::new(Kind::Failed, "Cannot seal the vault")
             .with_source(error)
-            .with_hint("Check the recipients, and that their plugins work: vault recipients")
+            .with_hint("Nothing was changed. Look at the recipients, and whether their plugins are in PATH and work.")
     }
 }
 
@@ -273,7 +273,8 @@ fn encrypt_error(error: age::EncryptError) -> SealError {
 }
 
 fn broken_off(error: &std::io::Error) -> String {
-    match error.raw_os_error() {
+    use std::io::ErrorKind::BrokenPipe;
+    match error.raw_os_error().filter(|_| error.kind() != BrokenPipe) {
         Some(_) => format!("could not be talked to ({error})"),
         None => "ended before it answered".to_owned(),
     }

@@ -45,6 +45,35 @@ fn a_passphrase_slot_opens_with_its_passphrase_alone() {
 }
 
 #[test]
+fn the_empty_passphrase_seals_nothing() {
+    assert!(seal_to_passphrase(&VaultKey::generate(), &secret(""), 2).is_err());
+}
+
+#[test]
+fn key_text_is_told_from_paths_in_any_case() {
+    for text in [
+        "AGE-SECRET-KEY-1FAKE",
+        "age-secret-key-1fake",
+        "# a comment\nAge-Secret-Key-1FAKE\n",
+        "AGE-PLUGIN-YUBIKEY-1FAKEFAKE",
+        "-----BEGIN OPENSSH PRIVATE KEY-----",
+    ] {
+        assert!(IdentityFile::looks_like_identities(text), "{text}");
+        let refused = Recipient::parse(text).unwrap_err().to_string();
+        assert!(!refused.to_lowercase().contains("fake"), "{refused}");
+    }
+    for path in [
+        "identity.txt",
+        "/home/me/AGE-SECRET-KEY-1",
+        "age-secret-key-1.txt",
+        "age-plugin-yubikey-identity.txt",
+        "age-plugin-yubikey",
+    ] {
+        assert!(!IdentityFile::looks_like_identities(path), "{path}");
+    }
+}
+
+#[test]
 fn a_recipients_slot_opens_with_any_of_its_identities() {
     let key = VaultKey::generate();
     let (first, first_recipient) = IdentityFile::generate("2026-01-01T00:00:00Z");

@@ -28,36 +28,103 @@ const LONGEST_REPLY: u64 = 256;
 /// Asks the session for the key. `None` where there is no session; a socket
 /// that nobody listens at is removed.
 pub fn key(socket: &Path) -> Option<VaultKey> {
-    let reply = exchange(socket, "key\n")?;
+    let reply = exchange(&mut connect(socket)?, "key\n").ok()?;
     VaultKey::from_slot_text(&reply)
 }
 
-/// Ends the session, and says whether there was one.
-pub fn end(socket: &Path) -> bool {
-    exchange(socket, "end\n").is_some_and(|reply| *reply == b"ended\n")
+/// What came of asking a session to end.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It has ended.
+    Ended,
+    /// There was none.
+    NoSession,
+    /// It does not answer, and may still hold the key. Its process, where the
+    /// system tells it.
+    Silent(Option<u32>),
 }
 
-fn exchange(socket: &Path, request: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let mut stream = match UnixStream::connect(socket) {
+/// Ends the session.
+pub fn end(socket: &Path) -> Ending {
+    let Some(mut stream) = connect(socket) else {
+        return Ending::NoSession;
+    };
+    match exchange(&mut stream, "end\n") {
+        Ok(reply) if *reply == b"ended\n" => Ending::Ended,
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+            ) =>
+        {
+            Ending::Silent(process_behind(&stream))
+        }
+        // It ended by itself in the meantime.
+        Ok(_) | Err(_) => Ending::NoSession,
+    }
+}
+
+/// A connection to the session of the same user, if there is one.
+fn connect(socket: &Path) -> Option<UnixStream> {
+    let before = Inode::of(socket);
+    let stream = match UnixStream::connect(socket) {
         Ok(stream) => stream,
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            let _ = fs::remove_file(socket);
+        Err(error) => {
+            if error.kind() == io::ErrorKind::ConnectionRefused {
+                remove_if_still(socket, before);
+            }
             return None;
         }
-        Err(_) => return None,
     };
     stream.set_read_timeout(Some(EXCHANGE)).ok()?;
     stream.set_write_timeout(Some(EXCHANGE)).ok()?;
-    if !is_same_user(&stream) {
-        return None;
+    is_same_user(&stream).then_some(stream)
+}
+
+/// Removes a socket that nobody listens at, and not the one of a newer
+/// session that has taken its place by now.
+fn remove_if_still(socket: &Path, seen: Option<Inode>) {
+    if seen.is_some() && Inode::of(socket) == seen {
+        let _ = fs::remove_file(socket);
     }
-    stream.write_all(request.as_bytes()).ok()?;
+}
+
+fn exchange(stream: &mut UnixStream, request: &str) -> io::Result<Zeroizing<Vec<u8>>> {
+    stream.write_all(request.as_bytes())?;
     let mut reply = Zeroizing::new(Vec::with_capacity(LONGEST_REPLY as usize + 1));
-    (&mut stream)
-        .take(LONGEST_REPLY)
-        .read_to_end(&mut reply)
-        .ok()?;
-    Some(reply)
+    stream.take(LONGEST_REPLY).read_to_end(&mut reply)?;
+    Ok(reply)
+}
+
+/// Which file stands at a path. (Numbers are used again; with the time they
+/// tell a new file from an old one.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Inode {
+    number: u64,
+    made: (i64, i64),
+}
+
+impl Inode {
+    fn of(path: &Path) -> Option<Self> {
+        let found = fs::symlink_metadata(path).ok()?;
+        Some(Self {
+            number: found.ino(),
+            made: (found.mtime(), found.mtime_nsec()),
+        })
+    }
+}
+
+fn process_behind(stream: &UnixStream) -> Option<u32> {
+    #[cfg(target_os = "linux")]
+    {
+        let peer = rustix::net::sockopt::socket_peercred(stream).ok()?;
+        u32::try_from(peer.pid.as_raw_nonzero().get()).ok()
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = stream;
+        None
+    }
 }
 
 /// Whether the other end is the same user. (Elsewhere than on Linux, the
@@ -79,7 +146,7 @@ fn is_same_user(stream: &UnixStream) -> bool {
 pub struct Keeper {
     listener: UnixListener,
     socket: PathBuf,
-    inode: u64,
+    inode: Option<Inode>,
     key: LockedBytes,
     idle: Duration,
 }
@@ -94,12 +161,13 @@ impl Keeper {
         check_folder(folder)?;
         // Bound under a name of its own first: the place is never empty, and
         // never open to others.
+        sweep_unfinished(socket);
         let own = socket.with_extension(std::process::id().to_string());
         let _ = fs::remove_file(&own);
         let listener = UnixListener::bind(&own).at("listen at", &own)?;
         fs::set_permissions(&own, fs::Permissions::from_mode(0o600)).at("close to others", &own)?;
         listener.set_nonblocking(true).at("listen at", &own)?;
-        let inode = fs::metadata(&own).at("look at", &own)?.ino();
+        let inode = Inode::of(&own);
         fs::rename(&own, socket).at("listen at", socket)?;
         Ok(Self {
             listener,
@@ -172,7 +240,7 @@ impl Keeper {
     /// Whether the socket at our place is still ours: a newer session takes
     /// it over, and then this one has nobody left to serve.
     fn still_has_its_place(&self) -> bool {
-        fs::symlink_metadata(&self.socket).is_ok_and(|found| found.ino() == self.inode)
+        self.inode.is_some() && Inode::of(&self.socket) == self.inode
     }
 
     fn leave(&self) {
@@ -206,6 +274,24 @@ fn now() -> Duration {
         u64::try_from(time.tv_sec).unwrap_or(0),
         u32::try_from(time.tv_nsec).unwrap_or(0),
     )
+}
+
+/// Removes the sockets of sessions that were killed before theirs had its
+/// place.
+fn sweep_unfinished(socket: &Path) {
+    let Ok(entries) = fs::read_dir(files::folder_of(socket)) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let number = path
+            .extension()
+            .and_then(|text| text.to_str()?.parse().ok());
+        let is_of_ours = path.file_stem() == socket.file_stem();
+        if is_of_ours && number.is_some_and(|number| !process::is_alive(number)) {
+            let _ = fs::remove_file(path);
+        }
+    }
 }
 
 /// Makes the socket's folder, or refuses one that is not ours alone: under a
@@ -247,11 +333,11 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(key(&socket).unwrap().fingerprint(), kept.fingerprint());
         }
-        assert!(end(&socket));
+        assert_eq!(end(&socket), Ending::Ended);
         session.join().unwrap();
         assert!(!socket.exists());
         assert!(key(&socket).is_none());
-        assert!(!end(&socket));
+        assert_eq!(end(&socket), Ending::NoSession);
     }
 
     #[test]
@@ -286,7 +372,7 @@ mod tests {
         drop(older);
         let session = std::thread::spawn(move || newer.serve(&mut |_| true));
         assert_eq!(key(&socket).unwrap().fingerprint(), newer_key.fingerprint());
-        assert!(end(&socket));
+        assert_eq!(end(&socket), Ending::Ended);
         session.join().unwrap();
     }
 
@@ -301,6 +387,52 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_that_a_newer_session_took_over_is_not_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("s.sock");
+        drop(UnixListener::bind(&socket).unwrap());
+        let seen = Inode::of(&socket);
+        fs::remove_file(&socket).unwrap();
+        let _newer = UnixListener::bind(&socket).unwrap();
+        remove_if_still(&socket, seen);
+        assert!(socket.exists());
+        remove_if_still(&socket, Inode::of(&socket));
+        assert!(!socket.exists());
+    }
+
+    #[test]
+    fn a_session_that_does_not_answer_is_told_from_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("s.sock");
+        let _hung = UnixListener::bind(&socket).unwrap();
+        let id = cfg!(target_os = "linux").then(std::process::id);
+        assert_eq!(end(&socket), Ending::Silent(id));
+        assert!(socket.exists());
+    }
+
+    #[test]
+    fn sockets_of_sessions_that_died_before_they_began_are_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = socket_in(&folder);
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        let run = socket.parent().unwrap();
+        files::make_private_folder(run).unwrap();
+        let left = |name: &str, id: u32| {
+            let path = run.join(format!("{name}.{id}"));
+            fs::write(&path, "").unwrap();
+            path
+        };
+        let dead = left("s", child.id());
+        let living = left("s", 1);
+        let other = left("t", child.id());
+        let hour = Duration::from_secs(3600);
+        let keeper = Keeper::listen(&socket, &VaultKey::generate(), hour).unwrap();
+        assert!(!dead.exists() && living.exists() && other.exists());
+        drop(keeper);
+    }
+
+    #[test]
     fn a_silent_client_does_not_hold_up_the_next() {
         let folder = tempfile::tempdir().unwrap();
         let socket = socket_in(&folder);
@@ -309,7 +441,7 @@ mod tests {
         let session = std::thread::spawn(move || keeper.serve(&mut |_| true));
         let _silent = UnixStream::connect(&socket).unwrap();
         assert!(key(&socket).is_some());
-        assert!(end(&socket));
+        assert_eq!(end(&socket), Ending::Ended);
         session.join().unwrap();
     }
 }

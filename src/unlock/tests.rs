@@ -50,11 +50,13 @@ impl Door for Wooden {
 #[derive(Default)]
 struct Person {
     answer: Option<&'static str>,
+    asked: std::cell::Cell<usize>,
     heard: RefCell<Vec<String>>,
 }
 
 impl Ask for Person {
     fn passphrase(&self, _: &str) -> Result<Option<Secret>, Error> {
+        self.asked.set(self.asked.get() + 1);
         Ok(self.answer.map(|answer| Secret::from(answer.to_owned())))
     }
     fn notice(&self, message: &str) {
@@ -266,6 +268,69 @@ fn a_person_is_asked_last() {
 }
 
 #[test]
+fn a_person_is_asked_once_for_one_passphrase() {
+    let scene = Scene::new(true, false);
+    let person = Person {
+        answer: Some("right"),
+        ..Person::default()
+    };
+    let sources = scene.sources(vec![]);
+    assert!(sources.passphrase(&person).unwrap().is_none());
+    for _ in 0..2 {
+        assert!(sources.open(&scene.door, &person).is_ok());
+    }
+    assert_eq!(person.asked.get(), 1);
+    // Whoever needs the passphrase after that gets the one that fitted.
+    let used = sources.passphrase(&person).unwrap().unwrap();
+    assert_eq!(used.reveal(), "right");
+    // Another vault has another one: then a person is asked after all.
+    let other = Wooden {
+        passphrase: Some("other"),
+        identity: None,
+        key: VaultKey::generate(),
+    };
+    let person = Person {
+        answer: Some("other"),
+        ..Person::default()
+    };
+    assert!(sources.open(&other, &person).is_ok());
+    assert_eq!(person.asked.get(), 1);
+}
+
+#[test]
+fn a_passphrase_that_was_chosen_for_a_new_vault_is_tried_first() {
+    let scene = Scene::new(true, false);
+    let sources = scene.sources(vec![]);
+    sources.remember_chosen(&Secret::from("right".to_owned()));
+    let person = Person::default();
+    assert!(sources.open(&scene.door, &person).is_ok());
+    assert_eq!(person.asked.get(), 0);
+}
+
+#[test]
+fn what_is_gone_after_one_read_is_read_once() {
+    let scene = Scene::new(true, true);
+    let file = scene.path("words", "right");
+    let sources = scene.sources(vec![rank(
+        vec![],
+        vec![PassphraseSource::File(file.clone())],
+    )]);
+    assert!(sources.open(&scene.door, &Person::default()).is_ok());
+    fs::remove_file(file).unwrap();
+    assert!(sources.open(&scene.door, &Person::default()).is_ok());
+
+    let identity = scene.matching_identity();
+    let IdentitySource::Path(path) = &identity else {
+        panic!("it is a file");
+    };
+    let path = path.clone();
+    let sources = scene.sources(vec![rank(vec![identity], vec![])]);
+    assert!(sources.open(&scene.door, &Person::default()).is_ok());
+    fs::remove_file(path).unwrap();
+    assert!(sources.open(&scene.door, &Person::default()).is_ok());
+}
+
+#[test]
 fn passphrases_come_from_files_and_commands_without_their_last_newline() {
     let scene = Scene::new(true, false);
     for source in [
@@ -287,6 +352,7 @@ fn sources_that_fail_say_which_they_are() {
             "/nonexistent/p",
         ),
         (PassphraseSource::File(scene.path("empty", "\n")), "empty"),
+        (words("\n"), "VAULT_PASSPHRASE is empty"),
         (
             PassphraseSource::Command("exit 3".to_owned()),
             "exit status: 3",

@@ -120,6 +120,13 @@ impl<'a> Terminal<'a> {
         self
     }
 
+    /// Sends the program a signal.
+    pub fn signals(&mut self, signal: rustix::process::Signal) -> &mut Self {
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(id, signal).unwrap();
+        self
+    }
+
     /// Whether the terminal shows what is typed.
     pub fn echoes(&self) -> bool {
         let settings = tcgetattr(&self.slave).unwrap();

@@ -99,6 +99,7 @@ pub fn run(args: &DoctorArgs, context: &Context) -> Result<()> {
     let store = context.store()?;
     check_vault(&mut findings, &store, context);
     check_private_file(&mut findings, "identity", &places.identity);
+    check_given_files(&mut findings, context)?;
     check_folders(&mut findings, &places, &store);
     check_providers(&mut findings, context)?;
     check_lock(&mut findings, &store);
@@ -281,6 +282,18 @@ fn check_private_file(findings: &mut Findings, name: &'static str, path: &Path) 
     }
 }
 
+/// What flags and variables name as identities and passphrases. What somebody
+/// else put there, such as a container's mount, is theirs to close.
+fn check_given_files(findings: &mut Findings, context: &Context) -> Result<()> {
+    for (name, path) in context.sources()?.files() {
+        let is_ours = |found: &fs::Metadata| found.is_file() && found.uid() == process::user_id();
+        if fs::metadata(path).is_ok_and(|found| is_ours(&found)) {
+            check_private_file(findings, name, path);
+        }
+    }
+    Ok(())
+}
+
 fn check_folders(findings: &mut Findings, places: &Places, store: &Store) {
     let vault_folder = crate::files::folder_of(store.path()).to_owned();
     let mut folders: Vec<PathBuf> = vec![
@@ -450,8 +463,8 @@ fn accept(context: &Context) -> Result<()> {
     let opened = store.open_unpinned(&sealed, unlocked.key)?;
     let found = opened.pin();
     let seen = store.pin().ok().flatten();
-    store.accept(&opened)?;
     if context.output.json {
+        store.accept(&opened)?;
         let shown = |pin: &crate::vault::Pin| json!({"fingerprint": pin.fingerprint.to_string(), "generation": pin.generation});
         return output::print_json(&json!({
             "seen": seen.as_ref().map(shown),
@@ -465,11 +478,15 @@ fn accept(context: &Context) -> Result<()> {
         )
     };
     let before = seen.as_ref().map_or_else(|| "nothing".to_owned(), line);
-    context.output.note(&format!(
-        "Last seen here: {before}\nThe vault now:  {}, last changed {}\nAccepted.",
+    // Before anything is done, and data: it is there for whoever looks later
+    // for what was accepted.
+    output::print(&format!(
+        "Last seen here: {before}\nThe vault now:  {}, last changed {}\n",
         line(&found),
         opened.document.updated_at
-    ));
+    ))?;
+    store.accept(&opened)?;
+    context.output.note("Accepted.");
     Ok(())
 }
 

@@ -1,13 +1,12 @@
 //! `unlock`, `lock`, and the session process between them.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use crate::cli::context::Context;
 use crate::cli::duration::Span;
@@ -15,7 +14,7 @@ use crate::cli::output;
 use crate::error::{Error, Kind, Result};
 use crate::seal::VaultKey;
 use crate::secret::SecretBuffer;
-use crate::unlock::session::{self, Keeper};
+use crate::unlock::session::{self, Ending, Keeper};
 use crate::vault::{Places, Store};
 
 /// Keep the vault open for a while, so that its passphrase is typed once
@@ -30,6 +29,9 @@ pub struct UnlockArgs {
     #[arg(long, value_name = "TIME", default_value = "15m")]
     ttl: Span,
 }
+
+/// Two paths, a number and a key have room in it.
+const LARGEST_ORDERS: usize = 64 * 1024;
 
 /// What the session process is told on its standard input, before the key.
 #[derive(Serialize, Deserialize)]
@@ -61,7 +63,11 @@ pub fn run(args: &UnlockArgs, context: &Context) -> Result<()> {
 /// Ends the session.
 pub fn lock(context: &Context) -> Result<()> {
     let store = context.store()?;
-    let ended = session::end(&context.places()?.session_socket(store.path()));
+    let ended = match session::end(&context.places()?.session_socket(store.path())) {
+        Ending::Ended => true,
+        Ending::NoSession => false,
+        Ending::Silent(process) => return Err(silent(process)),
+    };
     if context.output.json {
         return output::print_json(&serde_json::json!({"status": "locked", "ended": ended}));
     }
@@ -71,6 +77,21 @@ pub fn lock(context: &Context) -> Result<()> {
         "There was no session; the vault is locked."
     });
     Ok(())
+}
+
+fn silent(process: Option<u32>) -> Error {
+    let (name, hint) = match process {
+        Some(number) => (
+            format!("The session (process {number})"),
+            format!("End it yourself: kill -KILL {number}"),
+        ),
+        None => (
+            "The session".to_owned(),
+            "Find it and end it: ps -ef | grep __session".to_owned(),
+        ),
+    };
+    let message = format!("{name} does not answer, and may still hold the key");
+    Error::new(Kind::Failed, message).with_hint(hint)
 }
 
 /// Starts the session process and waits until it listens. It has no
@@ -130,20 +151,11 @@ pub fn keep() -> Result<()> {
     rustix::process::setsid()
         .map_err(|_| failed("This command is for vault itself; use: vault unlock".to_owned()))?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let mut input = BufReader::new(std::io::stdin());
-    let mut line = String::new();
-    input
-        .read_line(&mut line)
+    // Past the library's own buffer, which would keep the key for good.
+    let told = SecretBuffer::read_from(rustix::stdio::stdin(), 0, LARGEST_ORDERS)
         .map_err(|error| failed(error.to_string()))?;
-    let orders: Orders = serde_json::from_str(&line).map_err(|error| failed(error.to_string()))?;
-    let mut text = Zeroizing::new(Vec::with_capacity(256));
-    input
-        .take(256)
-        .read_to_end(&mut text)
-        .map_err(|error| failed(error.to_string()))?;
-    let key =
-        VaultKey::from_slot_text(&text).ok_or_else(|| failed("no key was given".to_owned()))?;
-    drop(text);
+    let (orders, key) = understand(&told).map_err(failed)?;
+    drop(told);
     let idle = std::time::Duration::from_secs(orders.seconds);
     let keeper = match Keeper::listen(&orders.socket, &key, idle) {
         Ok(keeper) => keeper,
@@ -159,6 +171,15 @@ pub fn keep() -> Result<()> {
     let mut watch = Watch::of(&orders.vault);
     keeper.serve(&mut |key| watch.is_current(key));
     Ok(())
+}
+
+/// The orders are one line, the key is what follows.
+fn understand(told: &SecretBuffer) -> Result<(Orders, VaultKey), String> {
+    let mut parts = told.as_bytes().splitn(2, |byte| *byte == b'\n');
+    let orders = serde_json::from_slice(parts.next().unwrap_or_default())
+        .map_err(|error| error.to_string())?;
+    let key = parts.next().and_then(VaultKey::from_slot_text);
+    Ok((orders, key.ok_or("no key was given")?))
 }
 
 /// Lets go of the pipes of whoever started us, so that `$(vault unlock)`
