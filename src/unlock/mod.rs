@@ -275,7 +275,10 @@ impl Sources {
                 continue;
             }
             let file = source.load(ask)?;
-            let given = rank.passphrase.as_ref();
+            // Its own rank's passphrase, else the first there is: an identity
+            // may come by a flag and its passphrase from the environment.
+            let any = || self.ranks.iter().find_map(|rank| rank.passphrase.as_ref());
+            let given = rank.passphrase.as_ref().or_else(any);
             let Some(file) = self.unlocked_identity(file, given, door, ask)? else {
                 continue;
             };

@@ -197,7 +197,8 @@ fn a_passphrase_beside_an_identity_is_for_the_identity() {
         ..scene.door
     };
     let sources = Sources {
-        ranks: vec![rank(vec![encrypted], vec![words("right")])],
+        // By flag and from the environment: they need not be of one rank.
+        ranks: vec![rank(vec![encrypted], vec![]), rank(vec![], vec![words("right")])],
         session: None,
         identity_file: PathBuf::from("/nonexistent"),
         max_work_factor: 20,
