@@ -102,7 +102,10 @@ impl From<SealError> for Error {
     fn from(error: SealError) -> Self {
         Self::new(Kind::Failed, "Cannot seal the vault")
             .with_source(error)
-            .with_hint("Nothing was changed. Look at the recipients, and whether their plugins are in PATH and work.")
+            .with_hint(
+                "Nothing was changed. Look at the recipients, and whether their plugins are in \
+                 PATH and work.",
+            )
     }
 }
 
