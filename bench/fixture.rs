@@ -1,7 +1,10 @@
 //! Makes the vaults that `bench/vault` measures: as many connections as it is
 //! told, written through the library in one commit. Every key is made up.
 //!
-//! `cargo run --example fixture -- FOLDER CONNECTIONS [PASSPHRASE [WORK_FACTOR]]`
+//! `cargo run --example fixture -- FOLDER COUNT [--secrets | PASSPHRASE]`
+//!
+//! With `--secrets` they are plain secrets, of which each has a variable of its
+//! own, so that all of them can be exported together.
 //!
 //! FOLDER becomes a `VAULT_HOME`. Beside the vault lie `identity.txt`, which
 //! opens it, and `vault-identity.txt`, the vault's own identity, with which a
@@ -28,19 +31,22 @@ const PROVIDERS: [&str; 4] = ["anthropic", "github", "mistral", "openai"];
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (Some(folder), Some(count)) = (arguments.first(), arguments.get(1)) else {
-        return Err("usage: fixture FOLDER CONNECTIONS [PASSPHRASE [WORK_FACTOR]]".into());
+        return Err("usage: fixture FOLDER COUNT [--secrets | PASSPHRASE]".into());
     };
-    let work_factor = match arguments.get(3) {
-        Some(number) => number.parse()?,
-        None => DEFAULT_WORK_FACTOR,
-    };
-    let passphrase = arguments
-        .get(2)
-        .map(|text| (Secret::from(text.clone()), work_factor));
-    make(&PathBuf::from(folder), count.parse()?, passphrase)
+    let more = arguments.get(2).map(String::as_str);
+    let plain = more == Some("--secrets");
+    let passphrase = more
+        .filter(|_| !plain)
+        .map(|text| Secret::from(text.to_owned()));
+    make(&PathBuf::from(folder), count.parse()?, plain, passphrase)
 }
 
-fn make(folder: &Path, count: usize, passphrase: Option<(Secret, u8)>) -> Result<(), Failure> {
+fn make(
+    folder: &Path,
+    count: usize,
+    plain: bool,
+    passphrase: Option<Secret>,
+) -> Result<(), Failure> {
     vault::files::make_private_folder(folder)?;
     let now = "2026-01-01T00:00:00Z".parse()?;
     let (identity, recipient) = IdentityFile::generate("2026-01-01T00:00:00Z");
@@ -53,7 +59,7 @@ fn make(folder: &Path, count: usize, passphrase: Option<(Secret, u8)>) -> Result
     let slotted = Slotted {
         passphrase: passphrase
             .as_ref()
-            .map(|(words, work_factor)| seal_to_passphrase(&key, words, *work_factor))
+            .map(|words| seal_to_passphrase(&key, words, DEFAULT_WORK_FACTOR))
             .transpose()?,
         recipients: Some(seal_to_recipients(
             &key,
@@ -61,13 +67,10 @@ fn make(folder: &Path, count: usize, passphrase: Option<(Secret, u8)>) -> Result
             &Prompts(Arc::new(Nobody)),
         )?),
         key,
-        roster: Roster {
-            passphrase: passphrase.map(|_| now),
-            recipients: vec![RosterEntry {
-                recipient,
-                added: now,
-            }],
-        },
+        roster: Roster::new(
+            passphrase.map(|_| now),
+            vec![RosterEntry::new(recipient, now)],
+        ),
     };
     let places = Places {
         file: folder.join("vault.age"),
@@ -83,8 +86,13 @@ fn make(folder: &Path, count: usize, passphrase: Option<(Secret, u8)>) -> Result
         || Ok(slotted),
         |document| {
             for index in 0..count {
-                let id = connection(index);
-                document.put_connection(&id, &credential(index, now));
+                if plain {
+                    let name = format!("KEY_{index:03}").parse()?;
+                    document.put_secret(&name, &credential("value", AuthKind::Plain, index, now));
+                } else {
+                    let stored = credential("api_key", AuthKind::ApiKey, index, now);
+                    document.put_connection(&connection(index), &stored);
+                }
             }
             Ok(())
         },
@@ -108,8 +116,8 @@ fn connection(index: usize) -> ConnectionId {
 }
 
 /// About what a login leaves: a key of the usual length, an account, dates.
-fn credential(index: usize, now: jiff::Timestamp) -> Credential {
-    let name: FieldName = "api_key".parse().expect("it is a field's name");
+fn credential(field: &str, kind: AuthKind, index: usize, now: jiff::Timestamp) -> Credential {
+    let name: FieldName = field.parse().expect("it is a field's name");
     let secret = Secret::from(format!("sk-proj-{}", digits(index)));
     let value = Value {
         fields: BTreeMap::from([(name, secret)]),
@@ -120,7 +128,7 @@ fn credential(index: usize, now: jiff::Timestamp) -> Credential {
         rotate_at: vault::credential::days_after(now, 90),
         stored_at: now,
     };
-    Credential::new(AuthKind::ApiKey, value)
+    Credential::new(kind, value)
 }
 
 /// 96 letters and digits that differ from key to key and do not compress.

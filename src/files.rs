@@ -201,10 +201,20 @@ impl Staged {
     ///
     /// # Errors
     /// The rename or the sync of the folder failed.
-    pub fn rename_over(mut self, target: &Path) -> Result<(), FileError> {
+    pub fn rename_over(self, target: &Path) -> Result<(), FileError> {
+        let folder = Folder::open(folder_of(target))?;
+        self.rename(target)?;
+        folder.sync()
+    }
+
+    /// Puts the file in its place; whoever does this syncs the folder.
+    ///
+    /// # Errors
+    /// The rename failed, and nothing changed.
+    pub fn rename(mut self, target: &Path) -> Result<(), FileError> {
         fs::rename(&self.path, target).at("replace", target)?;
         self.placed = true;
-        sync_folder(folder_of(target))
+        Ok(())
     }
 
     /// Puts the file in its place unless something is there already.
@@ -284,9 +294,45 @@ impl Drop for Staged {
 /// # Errors
 /// The folder cannot be opened or synced.
 pub fn sync_folder(folder: &Path) -> Result<(), FileError> {
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .at("sync the folder", folder)
+    Folder::open(folder)?.sync()
+}
+
+/// A folder that is open already, so that making a change durable cannot fail
+/// for want of a right after the change was made.
+pub struct Folder {
+    path: PathBuf,
+    handle: File,
+}
+
+impl Folder {
+    /// Opens a folder.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        let handle = File::open(path).at("open the folder", path)?;
+        let path = path.to_owned();
+        Ok(Self { path, handle })
+    }
+
+    /// Makes its entries durable. Where the file system has no such thing, a
+    /// rename is as durable as it gets.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn sync(&self) -> Result<(), FileError> {
+        match self.handle.sync_all() {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+                ) =>
+            {
+                Ok(())
+            }
+            other => other.at("sync the folder", &self.path),
+        }
+    }
 }
 
 /// The folder that holds `path`.

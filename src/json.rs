@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -167,13 +168,21 @@ impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
 }
 
 /// Members that this version does not know, as their text.
-#[derive(Default)]
-pub struct Unknown(Vec<(String, Secret)>);
+/// Copies share one text.
+#[derive(Default, Clone)]
+pub struct Unknown(Arc<[(String, Secret)]>);
+
+impl fmt::Debug for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.0.iter().map(|(name, _)| name);
+        f.debug_set().entries(names).finish()
+    }
+}
 
 impl Unknown {
     /// Writes the members where they stood: after those that are known.
     pub fn write(&self, object: &mut ObjectWriter<'_>) {
-        for (name, text) in &self.0 {
+        for (name, text) in &*self.0 {
             object.raw(name, text.reveal());
         }
     }

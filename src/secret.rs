@@ -83,6 +83,16 @@ impl Secret {
         }
     }
 
+    /// The same text without one trailing line feed: what a shell adds, and
+    /// nothing of the text itself.
+    #[must_use]
+    pub fn without_trailing_line_feed(self) -> Self {
+        match self.0.strip_suffix('\n').map(str::len) {
+            Some(length) => Self(Zeroizing::new(self.0[..length].to_owned())),
+            None => self,
+        }
+    }
+
     /// The same text without one trailing line ending.
     #[must_use]
     pub fn without_trailing_newline(self) -> Self {
@@ -197,6 +207,15 @@ impl SecretBuffer {
             }
         }
     }
+}
+
+/// Wipes a buffer and lets it go; for large ones, which would be wiped byte by
+/// byte otherwise.
+pub fn wipe(buffer: &mut Zeroizing<Vec<u8>>) {
+    let mut bytes = std::mem::take(&mut **buffer);
+    bytes.fill(0);
+    bytes.resize(bytes.capacity(), 0);
+    zeroize::optimization_barrier(bytes.as_slice());
 }
 
 /// Room for what is read first. The kernel's own files announce nothing and

@@ -173,8 +173,10 @@ fn a_read_only_vault_can_be_read() {
         "$0" list --connected >&2
         printf %s sk-FAKE-0123456789012345678901 | "$0" login openai/more --stdin || echo "login $?"
     "#;
+    let probe = "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\"";
     let may = Command::new("unshare")
-        .args(["-rm", "mount", "--bind", "/mnt", "/mnt"])
+        .args(["-rm", "sh", "-c", probe])
+        .arg(environment.home())
         .stderr(Stdio::null())
         .status();
     if !may.is_ok_and(|status| status.success()) {

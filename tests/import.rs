@@ -83,7 +83,7 @@ fn a_file_without_anything_to_take_is_refused() {
     made.vault(["import", "--from", "json", "-"])
         .stdin(format!("[\"{refused}\"]"))
         .fails(5)
-        .says(contains("standard input: it has not the expected form"));
+        .says(contains("standard input: it is no object"));
     made.vault(["import", "--from", "dotenv", "gone.env"])
         .fails(1)
         .says(contains("There is no file gone.env"));

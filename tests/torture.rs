@@ -122,6 +122,80 @@ fn a_kill_at_any_instant_loses_nothing_acknowledged() {
 }
 
 #[test]
+fn a_kill_during_a_change_of_key_never_locks_the_owner_out() {
+    let mut dice = Dice::new();
+    let environment = TestEnvironment::new().with_identity_vault();
+    let key = environment.log_in("torture");
+    let rekey = |environment: &TestEnvironment| {
+        let mut command = environment.vault(["rekey", "--quiet"]).command();
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().unwrap()
+    };
+    let began = Instant::now();
+    assert!(rekey(&environment).wait().unwrap().success());
+    let longest = began.elapsed().mul_f64(1.1);
+    for _ in 0..80 {
+        let mut child = rekey(&environment);
+        std::thread::sleep(dice.moment(longest));
+        let _ = child.kill();
+        child.wait().unwrap();
+        assert_eq!(environment.stored("torture"), key);
+    }
+}
+
+#[test]
+fn readers_and_writers_beside_changes_of_the_key_never_fail() {
+    let environment = TestEnvironment::new().with_identity_vault();
+    environment.log_in("torture");
+    let spawn = |arguments: &[&str]| {
+        let mut command = environment.vault(arguments).command();
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    for _ in 0..12 {
+        let mut running = vec![spawn(&["rekey", "--quiet"])];
+        running.extend((0..4).map(|_| spawn(&["get", "openai/torture"])));
+        running.push(spawn(&["default", "openai/torture"]));
+        for child in running {
+            let ended = child.wait_with_output().unwrap();
+            let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+            assert!(ended.status.success(), "{said}");
+        }
+    }
+}
+
+#[test]
+fn recipients_that_are_added_at_once_all_stay() {
+    let environment = TestEnvironment::new().with_identity_vault();
+    let recipients: Vec<_> = (0..6)
+        .map(|_| {
+            let (_, recipient) = vault::seal::IdentityFile::generate("2026-01-01T00:00:00Z");
+            recipient.as_str().to_owned()
+        })
+        .collect();
+    let spawned: Vec<_> = recipients
+        .iter()
+        .map(|recipient| {
+            let arguments = ["rekey", "--quiet", "--add-recipient", recipient];
+            environment.vault(arguments).command().spawn().unwrap()
+        })
+        .collect();
+    for mut child in spawned {
+        assert!(child.wait().unwrap().success());
+    }
+    let listed = environment.vault(["recipients", "--json"]).ok().stdout;
+    for recipient in &recipients {
+        assert!(
+            listed.contains(recipient.as_str()),
+            "{recipient} in {listed}"
+        );
+    }
+}
+
+#[test]
 fn a_kill_during_the_first_login_leaves_no_vault_or_a_whole_one() {
     let mut dice = Dice::new();
     let environment = TestEnvironment::new();

@@ -631,6 +631,23 @@ fn a_plugin_opens_a_vault_and_is_not_made_to_talk() {
 }
 
 #[test]
+fn a_plugin_that_dies_is_an_error_that_gives_no_bad_advice() {
+    let mut environment = TestEnvironment::new().with_identity_vault();
+    let dies = "#!/bin/sh\nwhile read -r line && test \"$line\" != '-> done'; do :; done\nexit 1\n";
+    let plugin = environment.given("age-plugin-fake", dies);
+    chmod(&plugin, 0o700);
+    let path = std::env::var("PATH").unwrap();
+    let path = format!("{}:{path}", plugin.parent().unwrap().display());
+    environment.set("PATH", &path);
+    let before = fs::read(environment.vault_file()).unwrap();
+    environment
+        .vault(["rekey", "--add-recipient", FAKE_RECIPIENT])
+        .fails(1)
+        .says(contains("'age-plugin-fake'").and(contains("AGEDEBUG").not()));
+    assert_eq!(fs::read(environment.vault_file()).unwrap(), before);
+}
+
+#[test]
 fn a_missing_plugin_is_named() {
     let environment = TestEnvironment::new().with_identity_vault();
     fs::remove_file(environment.identity_file()).unwrap();

@@ -1,5 +1,6 @@
 #![no_main]
 
+#[allow(dead_code)] // the other targets
 #[path = "../../tests/fuzz/parsers.rs"]
 mod parsers;
 

@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use super::command::{
-    backups, connection, doctor, export, get, history, import, init, list, login, logout, provider,
-    rekey, run, secret, unlock,
+    backups, completions, connection, doctor, export, get, history, import, init, list, login,
+    logout, man, provider, rekey, run, secret, unlock,
 };
 use super::global::Global;
 
@@ -22,7 +22,6 @@ const STYLES: Styles = Styles::styled()
 #[command(
     name = "vault",
     version,
-    about,
     styles = STYLES,
     max_term_width = 100,
     disable_help_subcommand = true,
@@ -40,25 +39,39 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// Reads `vault get …` without building every other command first, which
-    /// would take longer than opening a vault. What does not parse here, a
-    /// plea for help included, is `None`, and judged by the whole parser.
+    /// Reads the commands that programs call most without building every
+    /// other one first, which would take longer than opening a vault. What
+    /// does not parse here, a plea for help included, is `None`, and judged by
+    /// the whole parser.
     pub fn quick(arguments: &[OsString]) -> Option<Self> {
-        #[derive(Debug, Parser)]
-        struct Get {
-            #[command(flatten)]
-            global: Global,
-            #[command(flatten)]
-            args: get::GetArgs,
-        }
         let (command, rest) = arguments.get(1..)?.split_first()?;
-        if command != "get" {
-            return None;
+        let words = || arguments.iter().take(1).chain(rest);
+        match command.to_str()? {
+            "get" => Alone::parse_with(words(), Command::Get),
+            "export" => Alone::parse_with(words(), Command::Export),
+            "run" => Alone::parse_with(words(), Command::Run),
+            _ => None,
         }
-        let words = arguments.iter().take(1).chain(rest);
-        let Get { global, args } = Get::try_parse_from(words).ok()?;
-        let command = Command::Get(args);
-        Some(Self { global, command })
+    }
+}
+
+/// One command as if it were the whole program.
+#[derive(Debug, Parser)]
+struct Alone<A: Args> {
+    #[command(flatten)]
+    global: Global,
+    #[command(flatten)]
+    args: A,
+}
+
+impl<A: Args> Alone<A> {
+    fn parse_with<'a>(
+        words: impl Iterator<Item = &'a OsString>,
+        command: impl FnOnce(A) -> Command,
+    ) -> Option<Cli> {
+        let Self { global, args } = Self::try_parse_from(words).ok()?;
+        let command = command(args);
+        Some(Cli { global, command })
     }
 }
 
@@ -100,12 +113,14 @@ pub enum Command {
     /// Keep the vault open for a while, so that its passphrase is typed once
     Unlock(unlock::UnlockArgs),
     /// End what `unlock` began
+    #[command(after_help = "Example:\n  vault lock")]
     Lock,
     #[command(name = "__session", hide = true)]
     Session,
     /// Change the keys that open the vault
     Rekey(rekey::RekeyArgs),
     /// List who can open the vault
+    #[command(after_help = "Example:\n  vault recipients --json")]
     Recipients,
     /// List earlier values of a connection or secret
     History(history::HistoryArgs),
@@ -115,6 +130,10 @@ pub enum Command {
     Backups(backups::BackupsArgs),
     /// Check that everything is as it should be
     Doctor(doctor::DoctorArgs),
+    /// Show the manual
+    Man(man::ManArgs),
+    /// Print what a shell needs to complete names by itself
+    Completions(completions::CompletionsArgs),
 }
 
 #[cfg(test)]
@@ -132,6 +151,12 @@ mod tests {
             "vault get openai/team --field api_key --show-secret",
             "vault get -F api_key openai --json --file /v.age --identity a --identity b",
             "vault get KEY --show-secret --quiet --no-input --color never -- ",
+            "vault export",
+            "vault export openai DATABASE_URL --format fish --prefix A_ --json",
+            "vault export --all --name api_key=KEY -o /tmp/x --quiet",
+            "vault run --mode env --only openai/team --with A,B -- sh -c true --quiet",
+            "vault run -v --mode env sh --json -- -x",
+            "vault run --file /v --mode proxy -- get",
             "vault get openai --connection team -v --max-work-factor 18 --passphrase-fd 3",
         ] {
             let (quick, whole) = read(line);
@@ -149,6 +174,8 @@ mod tests {
             "vault get openai --nonsense",
             "vault --json get openai",
             "vault list",
+            "vault run",
+            "vault export --format nonsense",
             "vault get openai --version",
             "vault get openai --max-work-factor 99",
         ] {

@@ -19,7 +19,7 @@ use crate::seal::{
 };
 use crate::secret::Secret;
 use crate::unlock::{Door, IdentitySource, Known, PassphraseSource, Rank, Sources, Unlocked};
-use crate::vault::{self, Change, Document, Moment, Opened, Sealed, Store, VaultError};
+use crate::vault::{self, Document, Moment, Opened, Sealed, Store, VaultError};
 
 /// Everything that a run of the program knows from outside.
 pub struct Context {
@@ -259,10 +259,12 @@ impl Context {
     pub fn open_if_there(&self) -> Result<Option<(Store, Opened)>> {
         let store = self.store()?;
         let Some(read) = store.read_pinned()? else {
+            // One that was here and is not is no first day.
+            store.refuse_another()?;
             return Ok(None);
         };
         self.report_loose(&read.sealed, &store);
-        let unlocked = self.unlock(&read.sealed, &store)?;
+        let unlocked = self.unlock(&read.sealed)?;
         let opened = store.open_pinned(&read, unlocked.key)?;
         Ok(Some((store, opened)))
     }
@@ -271,8 +273,8 @@ impl Context {
     ///
     /// # Errors
     /// No source fits.
-    pub fn unlock(&self, sealed: &Sealed, store: &Store) -> Result<Unlocked> {
-        let unlocked = self.unlock_with(sealed, store, &self.terminal)?;
+    pub fn unlock(&self, sealed: &Sealed) -> Result<Unlocked> {
+        let unlocked = self.unlock_with(sealed, &self.terminal)?;
         if self.global.verbose {
             self.output
                 .note(&format!("Opened with {}.", unlocked.source));
@@ -280,36 +282,49 @@ impl Context {
         Ok(unlocked)
     }
 
+    /// Opens the vault with what needs no person, no passphrase and no
+    /// plugin, and leaves no trace of having done so; `None` where that is
+    /// not possible, for whatever reason.
+    pub fn peek(&self) -> Option<Document> {
+        let places = self.places().ok()?;
+        let store = self.store().ok()?;
+        let sealed = store.read().ok()??;
+        let terminal = Terminal::silent();
+        let door = self.door(&sealed, &terminal);
+        let session = crate::unlock::session::key(&places.session_socket(store.path()));
+        let key = session.filter(|key| door.fits(key)).or_else(|| {
+            let mut sources: Vec<_> = self.flags().ok()?.into_identities();
+            sources.extend(self.variables().ok()?.into_identities());
+            sources.extend(self.credentials().ok()?.into_identities());
+            sources.push(IdentitySource::Path(places.identity).into());
+            sources.iter().find_map(|source| {
+                // A pipe that was given as an identity can be read once only.
+                if source.path().is_some_and(|path| !path.is_file()) {
+                    return None;
+                }
+                let file = source.load(&terminal).ok()?;
+                let key = file.works_silently().then(|| door.try_identities(&file));
+                key?.ok()
+            })
+        })?;
+        Some(store.open_unpinned(&sealed, key).ok()?.document)
+    }
+
+    fn door<'a>(&self, sealed: &'a Sealed, terminal: &Terminal) -> VaultDoor<'a> {
+        VaultDoor {
+            sealed,
+            max_work_factor: self.max_work_factor(),
+            prompts: Prompts(Arc::new(terminal.clone())),
+        }
+    }
+
     /// Finds the key, asking whom the caller says.
     ///
     /// # Errors
     /// No source fits.
-    pub fn unlock_with(
-        &self,
-        sealed: &Sealed,
-        store: &Store,
-        terminal: &Terminal,
-    ) -> Result<Unlocked> {
-        let door = VaultDoor {
-            sealed,
-            store,
-            max_work_factor: self.max_work_factor(),
-            prompts: Prompts(Arc::new(terminal.clone())),
-        };
+    pub fn unlock_with(&self, sealed: &Sealed, terminal: &Terminal) -> Result<Unlocked> {
+        let door = self.door(sealed, terminal);
         self.sources()?.open(&door, terminal)
-    }
-
-    /// Opens the vault and changes it.
-    ///
-    /// # Errors
-    /// It cannot be opened, or the change failed; the vault is as it was.
-    pub fn change<T>(
-        &self,
-        command: &str,
-        apply: impl FnOnce(&mut Document) -> Result<T>,
-    ) -> Result<T> {
-        let (store, opened) = self.open()?;
-        store.change(&opened.key, self.moment(command), Change::Ordinary, apply)
     }
 
     /// That there is no vault to work with.
@@ -322,7 +337,8 @@ impl Context {
             .with_hint("Make one with the first login, or with: vault init")
     }
 
-    fn report_loose(&self, sealed: &Sealed, store: &Store) {
+    /// Says once where others can read the vault.
+    pub fn report_loose(&self, sealed: &Sealed, store: &Store) {
         if let Some(mode) = sealed.loose_mode() {
             let path = store.path().display();
             self.terminal.warn_once(&format!(
@@ -350,10 +366,22 @@ fn secret_text(value: &std::ffi::OsStr, variable: &str) -> Result<Secret> {
         })
 }
 
+/// That a slot of this file is beyond opening.
+pub fn broken(sealed: &Sealed, error: OpenError) -> Error {
+    let path = sealed.path().to_owned();
+    match error {
+        OpenError::TooMuchWork { .. } => VaultError::TooMuchWork { path, error }.into(),
+        other => VaultError::Damaged {
+            path,
+            reason: format!("a key slot cannot be opened: {other}"),
+        }
+        .into(),
+    }
+}
+
 /// A vault file as something that sources can try to open.
 struct VaultDoor<'a> {
     sealed: &'a Sealed,
-    store: &'a Store,
     max_work_factor: u8,
     prompts: Prompts,
 }
@@ -388,14 +416,6 @@ impl Door for VaultDoor<'_> {
     }
 
     fn broken(&self, error: OpenError) -> Error {
-        let path = self.store.path().to_owned();
-        match error {
-            OpenError::TooMuchWork { .. } => VaultError::TooMuchWork { path, error }.into(),
-            other => VaultError::Damaged {
-                path,
-                reason: format!("a key slot cannot be opened: {other}"),
-            }
-            .into(),
-        }
+        broken(self.sealed, error)
     }
 }

@@ -39,6 +39,8 @@ pub struct Environment {
     pub path: Option<OsString>,
     /// `GITHUB_ENV`, in a step of a workflow.
     pub github_env: Option<PathBuf>,
+    /// `COMPLETE`: the shell that wants to know how a line goes on.
+    pub complete: Option<OsString>,
     /// `AGEDEBUG`, which would have plugins print keys.
     pub age_debug: bool,
 }
@@ -69,6 +71,7 @@ impl Environment {
             temporary: path("TMPDIR"),
             path: set("PATH"),
             github_env: path("GITHUB_ENV"),
+            complete: set("COMPLETE"),
             age_debug: set("AGEDEBUG").is_some(),
         }
     }

@@ -15,6 +15,8 @@ use crate::secret::Secret;
 
 /// Where a login says that its fields are.
 pub struct Given<'a> {
+    /// The call that it was, for hints.
+    pub call: &'a str,
     /// On standard input.
     pub stdin: bool,
     /// In an environment variable: the named one, or the provider's own where
@@ -33,6 +35,18 @@ type Fields = BTreeMap<FieldName, Secret>;
 /// # Errors
 /// One is missing, unknown, or not of its shape; or nobody gave anything.
 pub fn collect(definition: &Definition, given: &Given<'_>, context: &Context) -> Result<Fields> {
+    let readers = given
+        .fields
+        .iter()
+        .filter(|field| field.ends_with("=-"))
+        .count();
+    if readers + usize::from(given.stdin) > 1 {
+        return Err(
+            Error::new(Kind::Usage, "Standard input can be read for one thing only").with_hint(
+                format!("Pipe one JSON object in: {}", example_object(definition)),
+            ),
+        );
+    }
     let mut fields = from_flags(definition, given, context)?;
     let missing = missing_in(definition, &fields);
     if !missing.is_empty() || given.names_a_source() {
@@ -40,10 +54,10 @@ pub fn collect(definition: &Definition, given: &Given<'_>, context: &Context) ->
             from_environment(definition, variable, &missing)?
         } else if let Some(path) = given.from_file {
             from_text(definition, input::read_file(path, "the credential")?)?
-        } else if given.stdin || takes_standard_input(given) {
-            from_stdin(definition, context)?
+        } else if takes_standard_input(given) {
+            from_stdin(definition, given, context)?
         } else {
-            from_person(definition, &missing, context)?
+            from_person(definition, &missing, given, context)?
         };
         fields.extend(more);
     }
@@ -66,6 +80,7 @@ impl Given<'_> {
 
 /// Standard input is read unless a field took it already.
 fn takes_standard_input(given: &Given<'_>) -> bool {
+    // At a keyboard, `--stdin` would show the key: there it is asked for.
     input::stdin_is_piped() && !given.fields.iter().any(|field| field.ends_with("=-"))
 }
 
@@ -105,10 +120,17 @@ fn from_flags(definition: &Definition, given: &Given<'_>, context: &Context) -> 
 
 fn from_environment(definition: &Definition, variable: &str, missing: &[&Field]) -> Result<Fields> {
     let unset = |names: &str| {
-        Error::new(Kind::InvalidInput, format!("{names} is not set or empty"))
+        Error::new(Kind::InvalidInput, format!("{names} is not set, or empty"))
             .with_hint("Set it for this command alone, or pipe the key in with --stdin.")
     };
     if !variable.is_empty() {
+        // What is no name of a variable is not repeated: it may be the key.
+        if variable.parse::<crate::name::VariableName>().is_err() {
+            return Err(
+                Error::new(Kind::Usage, "--from-env takes the name of a variable")
+                    .with_hint("For example: --from-env TEAM_KEY"),
+            );
+        }
         let value = named_variable(variable).ok_or_else(|| unset(variable))?;
         return from_text(definition, value);
     }
@@ -140,13 +162,17 @@ fn from_environment(definition: &Definition, variable: &str, missing: &[&Field])
     Ok(fields)
 }
 
-fn from_stdin(definition: &Definition, context: &Context) -> Result<Fields> {
+fn from_stdin(definition: &Definition, given: &Given<'_>, context: &Context) -> Result<Fields> {
     if definition.fields.iter().all(|field| !field.is_required) && !input::stdin_has_data() {
         return Ok(Fields::new());
     }
     let text = input::read_stdin(&what_is_asked(definition), context)?;
     if text.reveal().trim().is_empty() {
-        return Err(nothing_given("Nothing came on standard input", definition));
+        return Err(nothing_given(
+            "Nothing came on standard input",
+            definition,
+            given,
+        ));
     }
     from_text(definition, text)
 }
@@ -156,6 +182,9 @@ fn from_stdin(definition: &Definition, context: &Context) -> Result<Fields> {
 fn from_text(definition: &Definition, text: Secret) -> Result<Fields> {
     if let Some(fields) = from_object(definition, &text) {
         return Ok(fields);
+    }
+    if let Some(name) = unknown_member(definition, &text) {
+        return Err(unknown_field(definition, &name));
     }
     let mut required = definition.fields.iter().filter(|field| field.is_required);
     let field = required.next().or_else(|| definition.fields.first());
@@ -188,15 +217,36 @@ fn from_object(definition: &Definition, text: &Secret) -> Option<Fields> {
     (!fields.is_empty()).then_some(fields)
 }
 
-fn from_person(definition: &Definition, missing: &[&Field], context: &Context) -> Result<Fields> {
+/// The first member of a JSON object that is no field of a provider with
+/// several.
+fn unknown_member(definition: &Definition, text: &Secret) -> Option<String> {
+    if definition.fields.len() < 2 {
+        return None;
+    }
+    let object: UniqueMap<'_, serde::de::IgnoredAny> =
+        serde_json::from_str(text.reveal().trim()).ok()?;
+    let unknown = object
+        .0
+        .keys()
+        .find(|name| definition.field(name).is_none());
+    unknown.map(|name| name.clone().into_owned())
+}
+
+fn from_person(
+    definition: &Definition,
+    missing: &[&Field],
+    given: &Given<'_>,
+    context: &Context,
+) -> Result<Fields> {
     let mut fields = Fields::new();
     if missing.is_empty() {
         return Ok(fields);
     }
     if !context.terminal.is_there() {
         return Err(nothing_given(
-            "No credential was given, and there is no terminal to ask at",
+            "No credential was given, and nobody can be asked",
             definition,
+            given,
         ));
     }
     if let Some(url) = &definition.key_url {
@@ -220,7 +270,7 @@ fn from_person(definition: &Definition, missing: &[&Field], context: &Context) -
             context.terminal.ask_plain(&prompt)?
         };
         let Some(typed) = typed else {
-            return Err(nothing_given("No credential was given", definition));
+            return Err(nothing_given("No credential was given", definition, given));
         };
         fields.insert(field.name.clone(), trimmed(field, typed));
     }
@@ -276,17 +326,23 @@ fn what_is_asked(definition: &Definition) -> String {
     }
 }
 
-fn nothing_given(message: &str, definition: &Definition) -> Error {
-    let name = &definition.name;
-    let set = definition.fields.iter().find_map(|field| {
-        field
-            .env
-            .iter()
-            .find(|name| named_variable(name.as_str()).is_some())
-    });
+fn nothing_given(message: &str, definition: &Definition, given: &Given<'_>) -> Error {
+    let call = given.call;
+    let is_set = |name: &&crate::name::VariableName| named_variable(name.as_str()).is_some();
+    let set = definition
+        .fields
+        .iter()
+        .find_map(|field| field.env.iter().find(is_set));
+    let several = definition
+        .fields
+        .iter()
+        .filter(|field| field.is_required)
+        .count()
+        > 1;
     let hint = match set {
-        Some(variable) => format!("{variable} is set; to take it: vault login {name} --from-env"),
-        None => format!("Pipe it in: printf '%s' \"$KEY\" | vault login {name}"),
+        Some(variable) => format!("{variable} is set; to take it: {call} --from-env"),
+        None if several => format!("Pipe it in: echo '{}' | {call}", example_object(definition)),
+        None => format!("Pipe it in: printf '%s' \"$KEY\" | {call}"),
     };
     Error::new(Kind::InvalidInput, message).with_hint(hint)
 }

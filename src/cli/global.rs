@@ -18,13 +18,14 @@ pub struct Global {
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// Say more about what is done
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, hide_short_help = true)]
     pub verbose: bool,
     /// Colour: auto, always or never
     #[arg(
         long,
         global = true,
         value_name = "WHEN",
+        hide_short_help = true,
         default_value = "auto",
         hide_default_value = true,
         hide_possible_values = true
@@ -37,13 +38,13 @@ pub struct Global {
     #[arg(long, global = true, value_name = "PATH")]
     pub identity: Vec<PathBuf>,
     /// Read the passphrase from a file
-    #[arg(long, global = true, value_name = "PATH")]
+    #[arg(long, global = true, value_name = "PATH", hide_short_help = true)]
     pub passphrase_file: Option<PathBuf>,
     /// Read the passphrase from an open descriptor
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_name = "N", hide_short_help = true)]
     pub passphrase_fd: Option<u32>,
     /// Refuse any vault but the one with this fingerprint
-    #[arg(long, global = true, value_name = "F")]
+    #[arg(long, global = true, value_name = "F", hide_short_help = true)]
     pub vault_fingerprint: Option<String>,
     /// The scrypt work (log2 N) that opening may cost
     #[arg(long, global = true, value_name = "N", hide_short_help = true,
@@ -55,6 +56,23 @@ pub struct Global {
 }
 
 impl Global {
+    /// What is in force where nothing was given, for who says nothing.
+    pub fn silent() -> Self {
+        Self {
+            json: false,
+            quiet: true,
+            verbose: false,
+            color: ColorChoice::Never,
+            file: None,
+            identity: Vec::new(),
+            passphrase_file: None,
+            passphrase_fd: None,
+            vault_fingerprint: None,
+            max_work_factor: None,
+            no_input: true,
+        }
+    }
+
     /// How to print.
     pub fn output(&self, environment: &Environment) -> Output {
         let plain = environment.no_color || environment.dumb_terminal;

@@ -31,6 +31,11 @@ pub fn stdin_is_piped() -> bool {
 /// # Errors
 /// It cannot be read, is too large, or is not text.
 pub fn read_stdin(what: &str, context: &Context) -> Result<Secret> {
+    if context.passphrase_descriptors().contains(&0) {
+        let message = format!("Standard input cannot be both the passphrase and {what}");
+        return Err(Error::new(Kind::Usage, message)
+            .with_hint("Give the passphrase elsewhere: --passphrase-file PATH"));
+    }
     let mut ready = [PollFd::from_borrowed_fd(
         rustix::stdio::stdin(),
         PollFlags::IN,
@@ -47,6 +52,7 @@ pub fn read_stdin(what: &str, context: &Context) -> Result<Secret> {
             format!("Cannot read {what} from standard input"),
         )
         .with_source(error)
+        .with_hint("Give a file or a pipe of at most 1 MiB.")
     })?;
     text_of(bytes, what)
 }

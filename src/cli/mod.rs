@@ -3,12 +3,15 @@
 
 mod args;
 mod command;
+mod commit;
+mod complete;
 mod context;
 mod duration;
 mod environment;
 mod fields;
 mod global;
 mod input;
+mod manual;
 mod output;
 mod places;
 mod refusal;
@@ -42,6 +45,12 @@ pub fn main() -> u8 {
     // a handler, unlike ignoring, is not passed on to children.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let (Some(shell), Ok(inherited)) = (&environment.complete, &inherited)
+        && let Some(answer) = complete::Request::from(shell, &arguments)
+    {
+        answer.give(environment, inherited.clone());
+        return 0;
+    }
     let cli = match Cli::quick(&arguments).map_or_else(|| Cli::try_parse_from(&arguments), Ok) {
         Ok(cli) => cli,
         Err(error) => return refusal::report(&error, &arguments, &environment),
@@ -95,6 +104,8 @@ fn run(command: args::Command, context: &context::Context) -> Result<u8> {
         Command::History(args) => command::history::run(&args, context),
         Command::Restore(args) => command::history::restore(&args, context),
         Command::Backups(args) => command::backups::run(&args, context),
+        Command::Man(args) => command::man::run(&args),
+        Command::Completions(args) => command::completions::run(&args),
         Command::Doctor(args) => command::doctor::run(&args, context),
     }
     .map(|()| 0)

@@ -137,7 +137,7 @@ fn write_data(data: &[u8]) -> Result<()> {
         if pipe {
             error
         } else {
-            error.with_hint("Make room where the output goes, then run the command again.")
+            error.with_hint("Look where the output goes: df .")
         }
     })
 }

@@ -57,6 +57,9 @@ pub fn report(error: &clap::Error, arguments: &[OsString], environment: &Environ
     }
     let refused = explain(error, arguments);
     Output::new(json, false, ColorChoice::Auto, plain).error(&refused);
+    if command_in(arguments) == "vault run" {
+        return super::command::run::FAILED_BEFORE_CHILD;
+    }
     refused.kind().exit_code()
 }
 
@@ -82,6 +85,12 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
                 };
             };
             let refused = usage(format!("There is no option {flag} here"));
+            if flag == "--passphrase" {
+                return refused.with_hint(
+                    "No passphrase is taken from the command line. Give it with \
+                     --passphrase-file PATH, VAULT_PASSPHRASE, or at the prompt.",
+                );
+            }
             if SECRET_FLAGS.contains(&&*flag.to_lowercase()) {
                 return refused.with_hint(NO_SECRETS_HERE);
             }
@@ -111,6 +120,7 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
         ErrorKind::ArgumentConflict => {
             let other = context(ContextKind::PriorArg).unwrap_or_else(|| "another option".into());
             let name = argument.unwrap_or_default();
+            let other = other.replace(['<', '>', '[', ']'], "").replace("...", "");
             usage(format!("{name} cannot be used with {other}")).with_hint(help)
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
@@ -122,6 +132,7 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
             }
             let source = source.map(ToString::to_string);
             let refused = usage(match source {
+                Some(reason) if reason.contains("digit found") => format!("{name} takes a number"),
                 Some(reason) => format!("{name}: {reason}"),
                 None => format!("{name} does not take this value"),
             });

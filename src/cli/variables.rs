@@ -70,6 +70,7 @@ pub fn gather(
         naming,
         context,
         is_named: matches!(wanted, Wanted::Named(_)),
+        named: Vec::new(),
         variables: Vec::new(),
     };
     match wanted {
@@ -117,6 +118,17 @@ pub fn gather(
             }
         }
     }
+    if let Some((field, _)) = naming
+        .names
+        .iter()
+        .find(|(field, _)| !gatherer.named.contains(field))
+    {
+        return Err(Error::new(
+            Kind::NotFound,
+            format!("Nothing that is exported has a field {field}"),
+        )
+        .with_hint("See the fields of a connection: vault get openai"));
+    }
     Ok(gatherer.variables)
 }
 
@@ -152,6 +164,8 @@ struct Gatherer<'a> {
     naming: &'a Naming<'a>,
     context: &'a Context,
     is_named: bool,
+    /// The fields that were given another name.
+    named: Vec<FieldName>,
     variables: Vec<Variable>,
 }
 
@@ -178,6 +192,10 @@ impl Gatherer<'_> {
             }
             Err(error) => return Err(error),
         };
+        let stored = credential.value.fields.keys();
+        let renamed =
+            stored.filter(|field| self.naming.names.iter().any(|(name, _)| name == *field));
+        self.named.extend(renamed.cloned());
         let exported = credential_variables(&definition, &mut credential, self.naming.names);
         for (name, value) in exported {
             self.push(&name, id.to_string(), value)?;

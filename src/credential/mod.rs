@@ -217,6 +217,13 @@ impl Credential {
         self.value = value;
     }
 
+    /// Every secret of it, those of its history too.
+    pub fn into_secrets(self) -> impl Iterator<Item = Secret> {
+        let earlier = self.history.into_iter().map(|earlier| earlier.value);
+        let values = std::iter::once(self.value).chain(earlier);
+        values.flat_map(|value| value.fields.into_values())
+    }
+
     /// The status, with the time taken into account.
     pub fn status_at(&self, now: Timestamp) -> Status {
         match (self.status, self.value.expires_at) {

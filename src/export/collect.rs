@@ -32,7 +32,9 @@ pub struct Conflict {
 impl From<Conflict> for Error {
     fn from(conflict: Conflict) -> Self {
         Self::new(Kind::Conflict, conflict.to_string()).with_hint(format!(
-            "Export one of them alone, or give it another name: vault export P/C --name FIELD={}_2",
+            "Take one of them alone: vault export {0} --format json; or give its field another \
+             name: --name api_key=OTHER_{1}",
+            conflict.first.split(' ').next_back().unwrap_or_default(),
             conflict.variable
         ))
     }

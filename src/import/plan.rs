@@ -68,12 +68,22 @@ impl Plan {
         });
     }
 
+    /// A name without a value may be a key on a line of its own.
+    fn leave_unnamed(&mut self, line: usize) {
+        self.left.push(Left {
+            line,
+            name: None,
+            reason: Reason::Empty,
+        });
+    }
+
     /// Of values with one name, the last counts, as it does to their readers.
     fn last_of_each(&mut self, items: Vec<Item>) -> Vec<Item> {
         let mut kept: Vec<Item> = Vec::with_capacity(items.len());
         let mut seen: BTreeMap<String, usize> = BTreeMap::new();
         for item in items.into_iter().rev() {
             match seen.get(&item.slot.to_string()) {
+                Some(_) if item.value.is_empty() => self.leave_unnamed(item.line),
                 Some(line) => self.leave(item.line, &item.slot, Reason::SetAgain(*line)),
                 None => {
                     seen.insert(item.slot.to_string(), item.line);
@@ -111,21 +121,23 @@ impl Plan {
                 self.checked(definition, known, None, line, value, &slot)
             }
             Slot::Variable(name) => {
-                let Ok(variable) = name.parse::<VariableName>() else {
-                    self.leave(line, &slot, Reason::Name);
-                    return None;
+                let variable = match name.parse::<VariableName>() {
+                    Ok(variable) => variable,
+                    Err(_) if value.is_empty() => {
+                        self.leave_unnamed(line);
+                        return None;
+                    }
+                    Err(_) => {
+                        self.leave(line, &slot, Reason::Name);
+                        return None;
+                    }
                 };
                 match owner(&variable, &value, definitions) {
                     Some((definition, field)) => {
                         self.checked(definition, field, Some(variable), line, value, &slot)
                     }
                     None if value.is_empty() => {
-                        // A name without a value may be a key on its own.
-                        self.left.push(Left {
-                            line,
-                            name: None,
-                            reason: Reason::Empty,
-                        });
+                        self.leave_unnamed(line);
                         None
                     }
                     None => {

@@ -77,10 +77,19 @@ fn what_is_not_understood_is_told_by_line_and_never_shows_a_secret() {
 }
 
 #[test]
-fn a_key_in_capitals_that_stands_alone_is_not_told_as_a_name() {
-    let plan = planned("FAKEJBSWY3DPEHPK=\n");
-    assert_eq!(plan.left[0].to_string(), "line 1: the value is empty");
-    assert!(plan.secrets.is_empty());
+fn a_key_that_stands_alone_on_a_line_is_not_told_as_a_name() {
+    for line in ["FAKEJBSWY3DPEHPK=", "FAKEc2VjcmV0a2V5=", "sk-FAKE-c2Vj="] {
+        let plan = planned(line);
+        assert_eq!(plan.left[0].to_string(), "line 1: the value is empty");
+        assert!(plan.secrets.is_empty());
+    }
+    // The second time too.
+    let plan = planned("FAKEc2VjcmV0a2V5=\nFAKEc2VjcmV0a2V5=\n");
+    assert!(
+        plan.left.iter().all(|left| left.name.is_none()),
+        "{:?}",
+        plan.left
+    );
 }
 
 #[test]

@@ -240,6 +240,8 @@ impl Definition {
                 match crate::text::printable(character.encode_utf8(&mut [0; 4])) {
                     Cow::Borrowed(_) => json.push(character),
                     Cow::Owned(_) if character == '\t' => json.push_str("  "),
+                    // White space as well: no string of JSON holds a raw one.
+                    Cow::Owned(_) if character == '\r' => json.push(' '),
                     // Marks that steer a terminal stand in strings only.
                     Cow::Owned(_) => {
                         let mut units = [0; 2];

@@ -152,6 +152,13 @@ impl IdentityFile {
         })
     }
 
+    /// Whether its use needs nobody: no passphrase, and no plugin that could
+    /// ask for one or for a touch.
+    pub fn works_silently(&self) -> bool {
+        let is_plugin = |entry: &Entry| matches!(entry, Entry::Plugin(_));
+        !self.needs_passphrase() && !self.entries.iter().any(is_plugin)
+    }
+
     /// Opens what the passphrase protects.
     ///
     /// # Errors
@@ -222,7 +229,7 @@ impl IdentityFile {
                         prompts.clone(),
                     ) {
                         Ok(plugin) => add(Box::new(plugin), Some(name)),
-                        Err(error) => missing = Some(error.to_string()),
+                        Err(error) => missing = Some(super::first_line(error)),
                     }
                 }
                 #[cfg(feature = "ssh")]

@@ -98,14 +98,30 @@ pub enum OpenError {
 #[error("{0}")]
 pub struct SealError(String);
 
+impl SealError {
+    /// The library does not say which of its plugins broke off; the roster
+    /// has few enough to name them.
+    fn naming_plugins(self, recipients: &[Recipient]) -> Self {
+        let mut names: Vec<_> = recipients
+            .iter()
+            .filter_map(|recipient| match recipient.kind() {
+                RecipientKind::Plugin(name) => Some(format!("'age-plugin-{name}'")),
+                _ => None,
+            })
+            .collect();
+        names.dedup();
+        match self.0.strip_prefix("a plugin ") {
+            Some(what) if !names.is_empty() => Self(format!("{} {what}", names.join(" or "))),
+            _ => self,
+        }
+    }
+}
+
 impl From<SealError> for Error {
     fn from(error: SealError) -> Self {
         Self::new(Kind::Failed, "Cannot seal the vault")
             .with_source(error)
-            .with_hint(
-                "Nothing was changed. Look at the recipients, and whether their plugins are in \
-                 PATH and work.",
-            )
+            .with_hint("Check the recipients, and that their plugins work: vault recipients")
     }
 }
 
@@ -146,7 +162,8 @@ pub fn seal_to_recipients(
         )));
     }
     let wrapped = recipient::for_age(recipients, prompts)?;
-    let sealed = seal(&wrapped, key.slot_text().as_bytes())?;
+    let sealed = seal(&wrapped, key.slot_text().as_bytes())
+        .map_err(|error| error.naming_plugins(recipients))?;
     let mut binary = armor::reader(sealed.as_bytes()).map_err(seal_error)?;
     header::check(&mut binary, MAX_WORK_FACTOR).map_err(seal_error)?;
     Ok(sealed)
@@ -234,7 +251,15 @@ fn seal(recipients: &[Box<dyn age::Recipient + Send>], plain: &[u8]) -> Result<S
 }
 
 fn seal_error(error: impl std::fmt::Display) -> SealError {
-    SealError(error.to_string())
+    SealError(first_line(error))
+}
+
+/// What the library says, without the marks that it puts around names, and
+/// without its advice to have private keys printed.
+fn first_line(error: impl std::fmt::Display) -> String {
+    let mut text = error.to_string();
+    text.truncate(text.find('\n').unwrap_or(text.len()));
+    text.replace(['\u{2068}', '\u{2069}'], "")
 }
 
 /// A plugin that breaks off is told in our words: the library's advise to set
@@ -300,7 +325,7 @@ fn open_error(error: age::DecryptError, limit: u8) -> OpenError {
             OpenError::Damaged("its header was changed after it was sealed".to_owned())
         }
         DecryptError::Plugin(_) | DecryptError::PluginResolve(_) => {
-            OpenError::Plugin(error.to_string())
+            OpenError::Plugin(first_line(error))
         }
         other => OpenError::Damaged(other.to_string()),
     }

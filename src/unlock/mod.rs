@@ -10,7 +10,7 @@ mod source;
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::error::{Error, Kind};
 use crate::files::FileError;
@@ -84,6 +84,11 @@ impl Rank {
             passphrase: passphrase.map(Into::into),
         })
     }
+
+    /// Its identities alone.
+    pub fn into_identities(self) -> Vec<GivenIdentity> {
+        self.identities
+    }
 }
 
 /// Every source there is, highest rank first. There is one of it for a run:
@@ -106,20 +111,20 @@ pub struct Sources {
 #[derive(Default)]
 pub struct Known {
     /// The one that opened the vault.
-    used: RefCell<Option<Rc<Secret>>>,
+    used: RefCell<Option<Arc<Secret>>>,
     /// Those that a person typed, for the vault or for the identity named.
-    typed: RefCell<Vec<(Option<String>, Rc<Secret>)>>,
+    typed: RefCell<Vec<(Option<String>, Arc<Secret>)>>,
 }
 
 impl Known {
-    fn typed_for(&self, what: Option<&str>) -> Vec<Rc<Secret>> {
+    fn typed_for(&self, what: Option<&str>) -> Vec<Arc<Secret>> {
         let typed = self.typed.borrow();
         let fitting = typed.iter().filter(|(of, _)| of.as_deref() == what);
-        fitting.map(|(_, words)| Rc::clone(words)).collect()
+        fitting.map(|(_, words)| Arc::clone(words)).collect()
     }
 
-    fn remember_typed(&self, what: Option<&str>, words: &Rc<Secret>) {
-        let entry = (what.map(str::to_owned), Rc::clone(words));
+    fn remember_typed(&self, what: Option<&str>, words: &Arc<Secret>) {
+        let entry = (what.map(str::to_owned), Arc::clone(words));
         self.typed.borrow_mut().push(entry);
     }
 }
@@ -169,7 +174,7 @@ pub enum UnlockError {
 }
 
 /// Every way to give a key, for those who gave none.
-pub const ACCEPTED_SOURCES: &str = "Give one of: --identity PATH, --passphrase-file PATH, \
+pub const ACCEPTED_SOURCES: &str = "At a terminal: vault unlock; elsewhere give one of: --identity PATH, --passphrase-file PATH, \
      --passphrase-fd N; VAULT_IDENTITY, VAULT_PASSPHRASE, VAULT_PASSPHRASE_FILE, \
      VAULT_PASSPHRASE_FD, VAULT_PASSPHRASE_COMMAND; $CREDENTIALS_DIRECTORY/vault.identity or \
      vault.passphrase; a session (vault unlock); identity.txt in the config folder (see: vault \
@@ -206,7 +211,7 @@ impl From<UnlockError> for Error {
                 "Open it for reading: vault --passphrase-fd 3 list 3< passphrase.txt",
             ),
             UnlockError::Empty(_) => (Kind::Locked, "Put the passphrase there, or unset it."),
-            UnlockError::NotText(_) => (Kind::Locked, "A passphrase is UTF-8 text."),
+            UnlockError::NotText(_) => (Kind::Locked, "Write it there anew, as UTF-8 text."),
             UnlockError::BrokenIdentity(_, OpenError::TooMuchWork { .. }) => (
                 Kind::Locked,
                 "If you trust the file, allow it: --max-work-factor N",
@@ -306,7 +311,7 @@ impl Sources {
         let words = source.text(ask)?;
         match door.try_passphrase(words) {
             Ok(key) => {
-                self.known.used.replace(Some(Rc::new(words.duplicate())));
+                self.known.used.replace(Some(Arc::new(words.duplicate())));
                 let source = source.to_string();
                 Ok(Some(Unlocked { key, source }))
             }
@@ -377,7 +382,7 @@ impl Sources {
         }
         let typed = ask.passphrase(&format!("Passphrase of the identity {origin}: "))?;
         Ok(typed.map(|typed| {
-            let typed = Rc::new(typed);
+            let typed = Arc::new(typed);
             self.known.remember_typed(Some(origin), &typed);
             typed.duplicate()
         }))
@@ -386,7 +391,8 @@ impl Sources {
     /// Keeps a passphrase that a person chose for the vault: if another vault
     /// is there by now, it may be that one's.
     pub fn remember_chosen(&self, words: &Secret) {
-        self.known.remember_typed(None, &Rc::new(words.duplicate()));
+        self.known
+            .remember_typed(None, &Arc::new(words.duplicate()));
     }
 
     fn try_session(&self, door: &dyn Door) -> Option<Unlocked> {
@@ -415,7 +421,7 @@ impl Sources {
             )
             .into());
         };
-        let words = Rc::new(words);
+        let words = Arc::new(words);
         let unlocked = self.try_typed(&words, door)?;
         let unlocked =
             unlocked.ok_or_else(|| UnlockError::WrongPassphrase("the prompt".to_owned()))?;
@@ -423,10 +429,10 @@ impl Sources {
         Ok(unlocked)
     }
 
-    fn try_typed(&self, words: &Rc<Secret>, door: &dyn Door) -> Result<Option<Unlocked>, Error> {
+    fn try_typed(&self, words: &Arc<Secret>, door: &dyn Door) -> Result<Option<Unlocked>, Error> {
         match door.try_passphrase(words) {
             Ok(key) => {
-                self.known.used.replace(Some(Rc::clone(words)));
+                self.known.used.replace(Some(Arc::clone(words)));
                 let source = "the prompt".to_owned();
                 Ok(Some(Unlocked { key, source }))
             }

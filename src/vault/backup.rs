@@ -1,14 +1,18 @@
 //! Earlier vault files: hard links to what a commit replaced, named for the
 //! generation, the last ten of them.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::document::LAST_GENERATION;
 use super::sealed::Sealed;
 use super::store::Store;
-use super::{Document, VaultError};
+use super::{BadDocument, Document, VaultError};
 use crate::files::{self, FileError, PathContext};
 use crate::seal::VaultKey;
 
@@ -89,34 +93,73 @@ impl Store {
     pub fn purge_backups_where(
         &self,
         key: &VaultKey,
-        holds: impl Fn(&Document) -> bool,
+        holds: impl Fn(&Document) -> Result<bool, BadDocument>,
     ) -> Result<Purged, VaultError> {
         let mut purged = Purged::default();
         for backup in self.backups()? {
             let sealed = self.read_from(&backup.path).ok().flatten();
             let opened = sealed.and_then(|sealed| self.open_unpinned(&sealed, key.clone()).ok());
-            match opened {
-                Some(opened) if holds(&opened.document) => {
+            match opened.map(|opened| holds(&opened.document)) {
+                Some(Ok(true)) => {
                     fs::remove_file(&backup.path).at("remove", &backup.path)?;
                     purged.removed += 1;
                 }
-                Some(_) => {}
-                None => purged.unreadable += 1,
+                Some(Ok(false)) => {}
+                Some(Err(_)) | None => purged.unreadable += 1,
             }
         }
         Ok(purged)
     }
 }
 
+/// A file that a commit is about to replace, kept under another name.
+pub(super) struct Kept {
+    path: PathBuf,
+    /// Whether it was not there before.
+    is_new: bool,
+}
+
+impl Kept {
+    /// Undoes it, for a commit that came to nothing.
+    pub(super) fn undo(self) {
+        if self.is_new {
+            let _ = fs::remove_file(self.path);
+        }
+    }
+}
+
 /// Keeps the vault as it is now under its generation.
-pub(super) fn keep(folder: &Path, vault: &Path, generation: u64) -> Result<PathBuf, FileError> {
+pub(super) fn keep(folder: &Path, vault: &Path, generation: u64) -> Result<Kept, FileError> {
     files::make_private_folder(folder)?;
-    let mut twin = 0;
-    loop {
-        let path = folder.join(file_name(vault, generation, twin));
+    keep_as(vault, |twin| {
+        folder.join(file_name(vault, &Place::Generation(generation, twin)))
+    })
+}
+
+/// Keeps a vault that cannot be opened, for whoever wants to look into it.
+pub(super) fn keep_damaged(folder: &Path, vault: &Path) -> Result<Option<Kept>, FileError> {
+    if fs::symlink_metadata(vault).is_err() {
+        return Ok(None);
+    }
+    files::make_private_folder(folder)?;
+    keep_as(vault, |twin| {
+        folder.join(file_name(vault, &Place::Damaged(twin + 1)))
+    })
+    .map(Some)
+}
+
+fn keep_as(vault: &Path, name: impl Fn(u32) -> PathBuf) -> Result<Kept, FileError> {
+    for twin in 0.. {
+        let path = name(twin);
         match link_or_copy(vault, &path) {
-            Ok(()) => return Ok(path),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => twin += 1,
+            Ok(()) => return Ok(Kept { path, is_new: true }),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // A commit that was killed after it kept this very file.
+                if is_same_file(vault, &path) {
+                    let is_new = false;
+                    return Ok(Kept { path, is_new });
+                }
+            }
             Err(error) => {
                 return Err(FileError::from_io(
                     "keep the earlier vault as",
@@ -126,29 +169,19 @@ pub(super) fn keep(folder: &Path, vault: &Path, generation: u64) -> Result<PathB
             }
         }
     }
+    unreachable!("some name is free")
 }
 
-/// Keeps a vault that cannot be opened, for whoever wants to look into it.
-pub(super) fn keep_damaged(folder: &Path, vault: &Path) -> Result<Option<PathBuf>, FileError> {
-    if fs::symlink_metadata(vault).is_err() {
-        return Ok(None);
-    }
-    files::make_private_folder(folder)?;
-    let mut number = 1;
-    loop {
-        let path = folder.join(format!("{}-damaged-{number}.age", stem(vault)));
-        match link_or_copy(vault, &path) {
-            Ok(()) => return Ok(Some(path)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
-            Err(error) => {
-                return Err(FileError::from_io(
-                    "keep the damaged vault as",
-                    &path,
-                    error,
-                ));
-            }
-        }
-    }
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let place = |path| fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()));
+    matches!((place(one), place(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// The highest generation among the earlier files, below which no new one may
+/// lie: it would be taken for the oldest.
+pub(super) fn highest(folder: &Path, vault: &Path) -> u64 {
+    let listed = list(folder, vault).unwrap_or_default();
+    listed.first().map_or(0, |backup| backup.generation)
 }
 
 /// A hard link costs nothing; where the file system has none, or the folder is
@@ -187,11 +220,7 @@ pub(super) fn list(folder: &Path, vault: &Path) -> Result<Vec<Backup>, FileError
     let mut found = Vec::new();
     for entry in entries {
         let entry = entry.at("read", folder)?;
-        let Some((generation, twin)) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| numbers_in(name, vault))
-        else {
+        let Some(Place::Generation(generation, twin)) = place_in(&entry.file_name(), vault) else {
             continue;
         };
         let metadata = entry.metadata().at("read", &entry.path())?;
@@ -218,13 +247,8 @@ pub(super) fn prune(folder: &Path, vault: &Path) {
 /// Removes all of them, damaged ones too.
 pub(super) fn purge(folder: &Path, vault: &Path) -> Result<usize, FileError> {
     let mut removed = 0;
-    for backup in list(folder, vault)? {
-        fs::remove_file(&backup.path).at("remove", &backup.path)?;
-        removed += 1;
-    }
-    let damaged = format!("{}-damaged-", stem(vault));
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(&damaged) {
+        if place_in(&entry.file_name(), vault).is_some() {
             fs::remove_file(entry.path()).at("remove", &entry.path())?;
             removed += 1;
         }
@@ -232,27 +256,39 @@ pub(super) fn purge(folder: &Path, vault: &Path) -> Result<usize, FileError> {
     Ok(removed)
 }
 
-fn stem(vault: &Path) -> String {
-    vault.file_stem().map_or_else(
-        || "vault".to_owned(),
-        |stem| stem.to_string_lossy().into_owned(),
-    )
+/// What the name of an earlier file tells.
+enum Place {
+    /// Its generation, and which of several.
+    Generation(u64, u32),
+    /// That it could not be opened, and which of several.
+    Damaged(u32),
 }
 
-fn file_name(vault: &Path, generation: u64, twin: u32) -> String {
-    match twin {
-        0 => format!("{}-{generation:08}.age", stem(vault)),
-        twin => format!("{}-{generation:08}.{twin}.age", stem(vault)),
-    }
+/// `00000012-vault.age`: the whole name of the vault's file is in it, so that
+/// two vaults in one folder do not take each other's.
+fn file_name(vault: &Path, place: &Place) -> OsString {
+    let mut name = OsString::from(match place {
+        Place::Generation(generation, 0) => format!("{generation:08}-"),
+        Place::Generation(generation, twin) => format!("{generation:08}.{twin}-"),
+        Place::Damaged(number) => format!("damaged-{number}-"),
+    });
+    name.push(vault.file_name().unwrap_or("vault.age".as_ref()));
+    name
 }
 
-fn numbers_in(name: &str, vault: &Path) -> Option<(u64, u32)> {
-    let numbers = name
-        .strip_prefix(&stem(vault))?
-        .strip_prefix('-')?
-        .strip_suffix(".age")?;
-    match numbers.split_once('.') {
-        Some((generation, twin)) => Some((generation.parse().ok()?, twin.parse().ok()?)),
-        None => Some((numbers.parse().ok()?, 0)),
+fn place_in(name: &OsStr, vault: &Path) -> Option<Place> {
+    let own = vault.file_name().unwrap_or("vault.age".as_ref());
+    let place = name
+        .as_bytes()
+        .strip_suffix(own.as_bytes())?
+        .strip_suffix(b"-")?;
+    let place = std::str::from_utf8(place).ok()?;
+    if let Some(number) = place.strip_prefix("damaged-") {
+        return number.parse().ok().map(Place::Damaged);
     }
+    let (generation, twin) = match place.split_once('.') {
+        Some((generation, twin)) => (generation.parse().ok()?, twin.parse().ok()?),
+        None => (place.parse().ok()?, 0),
+    };
+    (generation <= LAST_GENERATION).then_some(Place::Generation(generation, twin))
 }

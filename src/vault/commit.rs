@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::document::LAST_GENERATION;
 use super::layout::Parts;
 use super::lock::{Lock, PATIENCE};
 use super::pin::Pin;
@@ -9,7 +10,7 @@ use super::sealed::{Opened, Slotted};
 use super::store::Store;
 use super::{Document, Moment, VaultError, backup, damaged, digest};
 use crate::error::Result;
-use crate::files::{self, Staged};
+use crate::files::{self, Folder, Staged};
 use crate::seal::VaultKey;
 
 /// Whether a change is a person's, and worth a backup.
@@ -38,6 +39,7 @@ impl Store {
         if fs::symlink_metadata(&self.path).is_ok() {
             return Ok(None);
         }
+        self.refuse_another()?;
         let slotted = make()?;
         let mut document = Document::new(slotted.roster, moment.now);
         let made = fill(&mut document)?;
@@ -130,9 +132,22 @@ impl Store {
         earlier: Opened,
     ) -> Result<()> {
         self.change(key, moment, Change::Ordinary, |document| {
+            self.refuse_foreign(&earlier.document, &document.vault_id)?;
             document.adopt(earlier.document);
             Ok(())
         })
+    }
+
+    /// Somebody else could have made a vault for our public key, and put it
+    /// among the earlier files.
+    fn refuse_foreign(&self, earlier: &Document, vault_id: &str) -> Result<(), VaultError> {
+        if earlier.vault_id == vault_id {
+            Ok(())
+        } else {
+            Err(VaultError::Foreign {
+                path: self.path.clone(),
+            })
+        }
     }
 
     /// Puts an earlier vault, with its keys, in the place of one that cannot
@@ -143,6 +158,9 @@ impl Store {
     pub fn restore_whole(&self, moment: Moment<'_>, mut earlier: Opened) -> Result<()> {
         files::make_private_folder(files::folder_of(&self.path))?;
         let lock = self.lock(moment)?;
+        if let Ok(Some(seen)) = self.pin.read() {
+            self.refuse_foreign(&earlier.document, &seen.vault_id)?;
+        }
         let key = earlier.key.clone();
         let document = &mut earlier.document;
         self.write(
@@ -182,20 +200,24 @@ impl Store {
         moment: Moment<'_>,
         previous: Previous,
     ) -> Result<(), VaultError> {
-        let seen = self
-            .pin
-            .read()
-            .ok()
-            .flatten()
-            .map_or(0, |pin| pin.generation);
-        document.generation = document.generation.max(seen) + 1;
+        let seen = self.pin.read().ok().flatten();
+        document.generation = self.next_generation(document, seen.as_ref())?;
         document.updated_at = moment.now;
         document.slots_digest = parts.digest();
         let plain = document.render();
         let payload = key.seal(plain.as_bytes())?;
         files::sweep_temporary(&self.path);
+        let folder = Folder::open(files::folder_of(&self.path))?;
         let staged = Staged::write(&self.path, parts.render(&payload).as_bytes())?;
         self.read_back(&staged, key, plain.as_bytes())?;
+        let pin = Pin {
+            vault_id: document.vault_id.clone(),
+            fingerprint: key.fingerprint(),
+            generation: document.generation,
+            payload: digest(payload.as_bytes()),
+            next: None,
+        };
+        self.announce(seen, &pin)?;
         let kept = match previous {
             Previous::Kept(generation) => {
                 Some(backup::keep(&self.backups, &self.path, generation)?)
@@ -203,25 +225,53 @@ impl Store {
             Previous::Damaged => backup::keep_damaged(&self.backups, &self.path)?,
             Previous::Dropped | Previous::None => None,
         };
-        if let Err(error) = staged.rename_over(&self.path) {
+        if let Err(error) = staged.rename(&self.path) {
+            // The vault did not change, so what was kept is no earlier file.
             if let Some(kept) = kept {
-                // The vault did not change, so this is no earlier file.
-                let _ = fs::remove_file(kept);
+                kept.undo();
             }
             return Err(error.into());
         }
+        // From here on the change is made, whatever else fails: a pin that is
+        // behind does no harm.
+        let synced = folder.sync();
+        let _ = self.pin.set(&pin);
         backup::prune(&self.backups, &self.path);
-        // The change is made; a pin that cannot be written does not undo it.
-        let _ = self.pin.set(&Pin {
-            fingerprint: key.fingerprint(),
-            generation: document.generation,
-            payload: digest(payload.as_bytes()),
-        });
-        Ok(())
+        synced.map_err(|error| VaultError::NotDurable {
+            path: self.path.clone(),
+            error,
+        })
     }
 
-    /// Opens what was just written, as the next reader will: a disk that
-    /// stores something else is noticed while the old vault is still there.
+    /// One more than all that was seen of this vault. A generation that leaves
+    /// no room for another is not one that we ever wrote.
+    fn next_generation(&self, document: &Document, seen: Option<&Pin>) -> Result<u64, VaultError> {
+        let highest = document
+            .generation
+            .max(seen.map_or(0, |seen| seen.generation))
+            .max(backup::highest(&self.backups, &self.path));
+        if highest >= LAST_GENERATION {
+            return Err(damaged(&self.path, "its generation is out of range"));
+        }
+        Ok(highest + 1)
+    }
+
+    /// Before a commit that changes the vault's key: what is remembered here
+    /// accepts either key until the change is made. A vault that was never
+    /// seen here is not refused under another key either.
+    fn announce(&self, seen: Option<Pin>, pin: &Pin) -> Result<(), VaultError> {
+        match seen {
+            Some(seen) if seen.fingerprint != pin.fingerprint => self.pin.set(&Pin {
+                next: Some((pin.fingerprint.clone(), pin.generation)),
+                ..seen
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Opens what was just written, as the next reader will, while the old
+    /// vault is still there. (What is read may come from memory: this checks
+    /// our own sealing, and the sync before it the disk.)
     fn read_back(&self, staged: &Staged, key: &VaultKey, plain: &[u8]) -> Result<(), VaultError> {
         let wrong = || damaged(staged.path(), "what was written is not what is read back");
         let sealed = self.read_from(staged.path())?.ok_or_else(wrong)?;

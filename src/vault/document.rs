@@ -4,7 +4,6 @@
 //! and are written back byte for byte unless they changed: reading one of ten
 //! thousand parses one, and what a newer version put there survives.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -17,16 +16,19 @@ use zeroize::Zeroizing;
 
 use super::{BadDocument, new_vault_id};
 use crate::credential::Credential;
-use crate::json::{JsonError, Members, Name, ObjectWriter, UniqueMap};
+use crate::json::{JsonError, Members, Name, ObjectWriter, UniqueMap, Unknown};
 use crate::name::{ConnectionId, ConnectionName, ProviderName, VariableName};
 use crate::seal::Recipient;
-use crate::secret::{Secret, SecretBuffer};
+use crate::secret::{Secret, SecretBuffer, wipe};
 
 /// The format that this version reads and writes.
 const FORMAT: u64 = 1;
 /// The document's length is a multiple of this, so that the file's size says
 /// little about its content.
 const STEP: usize = 4096;
+/// No vault gets here by changes: what claims to be beyond was made to
+/// overflow a counter.
+pub(super) const LAST_GENERATION: u64 = 1 << 53;
 
 /// Everything that a vault holds.
 pub struct Document {
@@ -71,6 +73,7 @@ pub struct Roster {
     pub passphrase: Option<Timestamp>,
     /// Who else can open it.
     pub recipients: Vec<RosterEntry>,
+    unknown: Unknown,
 }
 
 /// One recipient of the vault.
@@ -80,6 +83,29 @@ pub struct RosterEntry {
     pub recipient: Recipient,
     /// Since when.
     pub added: Timestamp,
+    unknown: Unknown,
+}
+
+impl Roster {
+    /// The ways into a new vault.
+    pub fn new(passphrase: Option<Timestamp>, recipients: Vec<RosterEntry>) -> Self {
+        Self {
+            passphrase,
+            recipients,
+            unknown: Unknown::default(),
+        }
+    }
+}
+
+impl RosterEntry {
+    /// A recipient from now on.
+    pub fn new(recipient: Recipient, added: Timestamp) -> Self {
+        Self {
+            recipient,
+            added,
+            unknown: Unknown::default(),
+        }
+    }
 }
 
 /// What kind of slot something is about.
@@ -150,9 +176,14 @@ impl Document {
                 Shelf::read(whole, &retired.connections, &retired.secrets)?
             }
         };
-        let read = Self {
+        let mut read = Self {
             vault_id: head.require("vault")?,
-            generation: head.require("generation")?,
+            generation: head.require("generation").and_then(|generation: u64| {
+                let in_range = generation < LAST_GENERATION;
+                in_range
+                    .then_some(generation)
+                    .ok_or(JsonError::Member("generation"))
+            })?,
             updated_at: parse_time(&head.require::<String>("updated_at")?, "updated_at")?,
             roster: read_roster(head.take_raw("roster").ok_or(JsonError::Member("roster"))?)?,
             slots_digest: head.require("slots")?,
@@ -166,7 +197,8 @@ impl Document {
                 .collect(),
             text: Zeroizing::default(),
         };
-        Ok(Self { text, ..read })
+        read.text = text;
+        Ok(read)
     }
 
     /// Writes the document, padded.
@@ -324,6 +356,23 @@ impl Document {
         }
     }
 
+    /// Whether one of these secrets is anywhere in it, under whatever name.
+    ///
+    /// # Errors
+    /// A record cannot be read.
+    pub fn holds_any(&self, secrets: &[Secret]) -> Result<bool, BadDocument> {
+        for shelf in [&self.current, &self.retired] {
+            let connections = shelf.connections.values().flat_map(BTreeMap::values);
+            for record in connections.chain(shelf.secrets.values()) {
+                let mut held = self.read(record, &"a connection")?.into_secrets();
+                if held.any(|held| secrets.iter().any(|secret| secret.matches(&held))) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
     /// The connection that a person chose for when none is named.
     pub fn default_of(&self, provider: &ProviderName) -> Option<&ConnectionName> {
         self.defaults.get(provider)
@@ -338,11 +387,11 @@ impl Document {
     /// Takes over what another document of this vault holds; the keys, and
     /// what the vault is, stay.
     pub(super) fn adopt(&mut self, other: Self) {
-        let kept = std::mem::replace(self, other);
-        self.vault_id = kept.vault_id;
+        let mut kept = std::mem::replace(self, other);
+        self.vault_id = std::mem::take(&mut kept.vault_id);
         self.generation = kept.generation;
-        self.roster = kept.roster;
-        self.slots_digest = kept.slots_digest;
+        self.roster = std::mem::take(&mut kept.roster);
+        self.slots_digest = std::mem::take(&mut kept.slots_digest);
     }
 
     /// The key of this vault's fingerprints.
@@ -451,6 +500,12 @@ impl Shelf {
     }
 }
 
+impl Drop for Document {
+    fn drop(&mut self) {
+        wipe(&mut self.text);
+    }
+}
+
 /// Where `part` lies in `whole`, of which it is a slice.
 fn range_in(whole: &str, part: &str) -> Range<usize> {
     let start = part.as_ptr().addr() - whole.as_ptr().addr();
@@ -516,36 +571,34 @@ fn parse_time(text: &str, member: &'static str) -> Result<Timestamp, JsonError> 
 }
 
 fn read_roster(text: &str) -> Result<Roster, BadDocument> {
-    #[derive(Deserialize)]
-    struct Entry<'a> {
-        #[serde(borrow)]
-        recipient: Cow<'a, str>,
-        label: Option<String>,
-        added: String,
-    }
-    #[derive(Deserialize)]
-    struct Listed<'a> {
-        passphrase: Option<String>,
-        #[serde(borrow)]
-        recipients: Vec<Entry<'a>>,
-    }
-    let listed: Listed<'_> = serde_json::from_str(text).map_err(|_| JsonError::Member("roster"))?;
+    let mut members = Members::parse(text)?;
+    let passphrase: Option<String> = members.take("passphrase")?;
+    let listed = members
+        .take_raw("recipients")
+        .ok_or(JsonError::Member("roster"))?;
+    let listed: Vec<&RawValue> =
+        serde_json::from_str(listed).map_err(|_| JsonError::Member("roster"))?;
     let recipients = listed
-        .recipients
         .into_iter()
-        .map(|entry| {
-            Ok(RosterEntry {
-                recipient: Recipient::parse(&entry.recipient)?.with_label(entry.label),
-                added: parse_time(&entry.added, "roster")?,
-            })
-        })
-        .collect::<Result<_, BadDocument>>()?;
+        .map(|raw| read_roster_entry(raw.get()))
+        .collect::<Result<_, _>>()?;
     Ok(Roster {
-        passphrase: listed
-            .passphrase
+        passphrase: passphrase
             .map(|time| parse_time(&time, "roster"))
             .transpose()?,
         recipients,
+        unknown: members.into_unknown(),
+    })
+}
+
+fn read_roster_entry(text: &str) -> Result<RosterEntry, BadDocument> {
+    let mut members = Members::parse(text)?;
+    let recipient: String = members.require("recipient")?;
+    let added: String = members.require("added")?;
+    Ok(RosterEntry {
+        recipient: Recipient::parse(&recipient)?.with_label(members.take("label")?),
+        added: parse_time(&added, "roster")?,
+        unknown: members.into_unknown(),
     })
 }
 
@@ -558,5 +611,7 @@ fn write_roster(roster: &Roster, object: &mut ObjectWriter<'_>) {
         object.member("recipient", &entry.recipient.as_str());
         object.optional("label", entry.recipient.label().as_ref());
         object.member("added", &entry.added.to_string());
+        entry.unknown.write(object);
     });
+    roster.unknown.write(object);
 }

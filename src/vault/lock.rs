@@ -1,15 +1,18 @@
 //! The lock on a vault: one writer at a time, on a file beside the vault,
 //! since the vault itself is renamed over.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags};
+
 use super::VaultError;
 use crate::files::{FileError, PathContext};
+use crate::process::user_id;
 use crate::text;
 
 /// How long a command waits for another one.
@@ -21,40 +24,49 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Waits its turn. The system queues those who wait, so that nobody is
-    /// passed over for long.
+    /// Waits its turn, for so long at most.
     pub(super) fn acquire(
         path: &Path,
         vault: &Path,
         command: &str,
         patience: Duration,
     ) -> Result<Self, VaultError> {
-        let file = open(path)?;
-        let file = match fs2::FileExt::try_lock_exclusive(&file) {
-            Ok(()) => file,
-            Err(error) if error.kind() == fs2::lock_contended_error().kind() => {
-                wait(file, path, patience)?.ok_or_else(|| VaultError::Busy {
-                    path: vault.to_owned(),
-                    holder: holder(path),
-                    seconds: patience.as_secs(),
-                })?
-            }
-            Err(error) => return Err(FileError::from_io("lock", path, error).into()),
-        };
+        let file = acquire(path, patience)?.ok_or_else(|| VaultError::Busy {
+            path: vault.to_owned(),
+            holder: holder(path),
+            seconds: patience.as_secs(),
+        })?;
         name_holder(&file, command);
         Ok(Self { _file: file })
     }
 }
 
-fn open(path: &Path) -> Result<File, FileError> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .at("open the lock", path)
+/// Locks a file that exists for nothing else; `None` where somebody held it
+/// all the time. Those who wait sleep in the kernel, which wakes them when the
+/// lock is free: nobody has to be lucky in asking at the right moment.
+pub(super) fn acquire(path: &Path, patience: Duration) -> Result<Option<File>, FileError> {
+    let file = open(path).at("open the lock", path)?;
+    match fs2::FileExt::try_lock_exclusive(&file) {
+        Ok(()) => Ok(Some(file)),
+        Err(error) if error.kind() == fs2::lock_contended_error().kind() => {
+            if patience.is_zero() {
+                return Ok(None);
+            }
+            wait(file, path, patience)
+        }
+        Err(error) => Err(FileError::from_io("lock", path, error)),
+    }
+}
+
+/// Opens the lock and nothing in its place: whoever may write to the folder
+/// could have put a link to another file of ours there.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    Ok(file)
 }
 
 /// Blocks in a thread of its own, so that the wait can have an end. A thread
@@ -74,6 +86,10 @@ fn wait(file: File, path: &Path, patience: Duration) -> Result<Option<File>, Fil
 /// Says who holds the lock, for those who wait in vain. That it cannot be
 /// said (a full disk) is no reason to stop.
 fn name_holder(mut file: &File, command: &str) {
+    let is_ours = |metadata: Metadata| metadata.uid() == user_id() && metadata.nlink() == 1;
+    if !file.metadata().is_ok_and(is_ours) {
+        return;
+    }
     let _ = file.set_len(0);
     let _ = file.rewind();
     let _ = writeln!(file, "process {} (vault {command})", std::process::id());
@@ -126,6 +142,21 @@ mod tests {
         while is_held(&path).unwrap() {
             std::thread::yield_now();
         }
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_the_lock_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let victim = folder.path().join("victim");
+        std::fs::write(&victim, "precious").unwrap();
+        let path = folder.path().join("lock");
+        std::os::unix::fs::symlink(&victim, &path).unwrap();
+        assert!(Lock::acquire(&path, &path, "login", PATIENCE).is_err());
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+        std::fs::remove_file(&path).unwrap();
+        std::fs::hard_link(&victim, &path).unwrap();
+        assert!(Lock::acquire(&path, &path, "login", PATIENCE).is_ok());
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
     }
 
     #[test]

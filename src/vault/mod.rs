@@ -116,7 +116,7 @@ pub enum VaultError {
         path: PathBuf,
     },
     /// Somebody else holds the lock.
-    #[error("The vault {} is held by {holder} since more than {seconds} s", path.display())]
+    #[error("The vault {} has been held by {holder} for more than {seconds} s", path.display())]
     Busy {
         /// Which file.
         path: PathBuf,
@@ -138,6 +138,36 @@ pub enum VaultError {
         path: PathBuf,
         /// What was asked for.
         number: String,
+    },
+    /// A backup of another vault.
+    #[error("The earlier file is not one of the vault {}", path.display())]
+    Foreign {
+        /// Of which vault.
+        path: PathBuf,
+    },
+    /// A vault that was here is not.
+    #[error("The vault {} is gone (generation {generation} was seen here)", path.display())]
+    Gone {
+        /// Which file.
+        path: PathBuf,
+        /// What the pin has.
+        generation: u64,
+    },
+    /// The vault that was asked for by its fingerprint is not there.
+    #[error("There is no vault at {}, and none is made in the place of {wanted}", path.display())]
+    Absent {
+        /// Which file.
+        path: PathBuf,
+        /// What was asked for.
+        wanted: Fingerprint,
+    },
+    /// The change is made, but the disk did not confirm it.
+    #[error("The vault {} is changed, but the change may not survive a power cut: {error}", path.display())]
+    NotDurable {
+        /// Which file.
+        path: PathBuf,
+        /// What failed.
+        error: FileError,
     },
     /// A file could not be read or written.
     #[error(transparent)]
@@ -187,6 +217,21 @@ impl From<VaultError> for Error {
                 Kind::Conflict,
                 "Use it as it is: vault list; change its keys with: vault rekey",
             ),
+            VaultError::Foreign { .. } => (
+                Kind::Corrupt,
+                "Open it by itself to see what it is: vault --file PATH list",
+            ),
+            VaultError::Gone { .. } => (
+                Kind::Corrupt,
+                "Mount its disk, or put an earlier one back: vault backups; if it is gone for \
+                 good: vault doctor --accept",
+            ),
+            VaultError::Absent { .. } => (
+                Kind::Corrupt,
+                "Take the right file: --file; or make one without --vault-fingerprint and \
+                 VAULT_FINGERPRINT",
+            ),
+            VaultError::NotDurable { .. } => (Kind::Failed, "Look at the disk: dmesg | tail"),
             VaultError::NoBackup { .. } => (Kind::NotFound, "See what there is: vault backups"),
         };
         Self::new(kind, message).with_hint(hint)

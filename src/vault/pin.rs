@@ -1,15 +1,17 @@
 //! What was last seen of a vault on this machine, so that an older one, or
 //! another one, is noticed.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::lock::{self, PATIENCE};
 use super::{VaultError, digest};
-use crate::files::{self, FileError};
+use crate::files::{self, FileError, PathContext};
 use crate::seal::Fingerprint;
 
 const LARGEST: usize = 4096;
@@ -17,20 +19,35 @@ const LARGEST: usize = 4096;
 /// The memory of one vault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pin {
-    /// Which vault.
+    /// The vault's UUID.
+    pub vault_id: String,
+    /// Which key it has.
     pub fingerprint: Fingerprint,
     /// The highest generation seen.
     pub generation: u64,
     /// The digest of its payload at that generation.
     pub payload: String,
+    /// The key that it is about to have: a writer that changes the key says
+    /// so before it does, so that no instant is left in which the vault and
+    /// its pin disagree.
+    pub next: Option<(Fingerprint, u64)>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Written {
+    path: String,
     vault: String,
     fingerprint: String,
     generation: u64,
     payload: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<Next>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Next {
+    fingerprint: String,
+    generation: u64,
 }
 
 /// Where the pin of one vault lies.
@@ -56,46 +73,70 @@ impl PinFile {
         let file = match files::read_private(&self.path, LARGEST) {
             Ok(Some(file)) => file,
             Ok(None) => return Ok(None),
+            // No pin can be in a folder that is none; `doctor` says so.
+            Err(error) if error.io_kind() == io::ErrorKind::NotADirectory => return Ok(None),
             Err(error) if error.io_kind() == io::ErrorKind::FileTooLarge => return Err(damaged()),
             Err(error) => return Err(error.into()),
         };
         let written: Written = serde_json::from_slice(&file.bytes).map_err(|_| damaged())?;
+        let next = written.next.map(|next| -> Result<_, VaultError> {
+            let fingerprint = next.fingerprint.parse().map_err(|_| damaged())?;
+            Ok((fingerprint, next.generation))
+        });
         Ok(Some(Pin {
+            vault_id: written.vault,
             fingerprint: written.fingerprint.parse().map_err(|_| damaged())?,
             generation: written.generation,
             payload: written.payload,
+            next: next.transpose()?,
         }))
+    }
+
+    /// Forgets the vault.
+    pub(super) fn forget(&self) -> Result<(), FileError> {
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed.at("remove", &self.path),
+        }
     }
 
     /// Remembers what a reader saw, unless something newer is remembered by
     /// now. Where somebody is writing the pin at this moment, it is left to
     /// them.
-    pub(super) fn raise(&self, pin: &Pin) -> Result<(), FileError> {
-        files::make_private_folder(files::folder_of(&self.path))?;
-        let Some(_guard) = self.guard(false)? else {
+    pub(super) fn raise(&self, pin: &Pin) -> Result<(), VaultError> {
+        let Some(_guard) = self.guard(Duration::ZERO)? else {
             return Ok(());
         };
         match self.read() {
             Ok(Some(seen)) if seen.generation >= pin.generation => Ok(()),
-            _ => self.write(pin),
+            _ => Ok(self.write(pin)?),
         }
     }
 
     /// Remembers `pin`, whatever was remembered. For the holder of the
     /// vault's lock.
-    pub(super) fn set(&self, pin: &Pin) -> Result<(), FileError> {
-        files::make_private_folder(files::folder_of(&self.path))?;
-        let _guard = self.guard(true)?;
-        self.write(pin)
+    pub(super) fn set(&self, pin: &Pin) -> Result<(), VaultError> {
+        let _guard = self.guard(PATIENCE)?.ok_or_else(|| VaultError::Busy {
+            path: self.vault.clone(),
+            holder: "a process that remembers it".to_owned(),
+            seconds: PATIENCE.as_secs(),
+        })?;
+        Ok(self.write(pin)?)
     }
 
     fn write(&self, pin: &Pin) -> Result<(), FileError> {
         files::sweep_temporary(&self.path);
+        let next = pin.next.as_ref().map(|(fingerprint, generation)| Next {
+            fingerprint: fingerprint.to_string(),
+            generation: *generation,
+        });
         let written = Written {
-            vault: self.vault.display().to_string(),
+            path: self.vault.display().to_string(),
+            vault: pin.vault_id.clone(),
             fingerprint: pin.fingerprint.to_string(),
             generation: pin.generation,
             payload: pin.payload.clone(),
+            next,
         };
         let mut text = serde_json::to_vec(&written).expect("names and numbers serialise");
         text.push(b'\n');
@@ -104,18 +145,9 @@ impl PinFile {
 
     /// The pins' own lock, held for the moment that it takes to read and
     /// write one small file.
-    fn guard(&self, wait: bool) -> Result<Option<File>, FileError> {
+    fn guard(&self, patience: Duration) -> Result<Option<File>, FileError> {
         let folder = files::folder_of(&self.path);
-        let file = File::open(folder).map_err(|e| FileError::from_io("open", folder, e))?;
-        let locked = if wait {
-            fs2::FileExt::lock_exclusive(&file)
-        } else {
-            fs2::FileExt::try_lock_exclusive(&file)
-        };
-        match locked {
-            Ok(()) => Ok(Some(file)),
-            Err(error) if error.kind() == fs2::lock_contended_error().kind() => Ok(None),
-            Err(error) => Err(FileError::from_io("lock", folder, error)),
-        }
+        files::make_private_folder(folder)?;
+        lock::acquire(&folder.join(".pins.lock"), patience)
     }
 }

@@ -1,13 +1,17 @@
 //! A vault file in its states: read and still sealed, open, or about to be
 //! made.
 
+use std::path::{Path, PathBuf};
+
 use super::layout::{Layout, Parts};
 use super::pin::Pin;
 use super::{Document, Roster, SlotKind, Slots};
-use crate::seal::{Fingerprint, OpenError, Opener, Prompts, VaultKey};
+use crate::seal::{OpenError, Opener, Prompts, VaultKey};
 
 /// A vault as it was read: whole in form, still sealed.
 pub struct Sealed {
+    /// Where it was read, for messages.
+    pub(super) path: PathBuf,
     pub(super) text: String,
     pub(super) layout: Layout,
     pub(super) loose_mode: Option<u32>,
@@ -26,7 +30,6 @@ pub struct Opened {
     pub document: Document,
     /// What opened it, and seals it again.
     pub key: VaultKey,
-    pub(super) fingerprint: Fingerprint,
     pub(super) parts: Parts,
     pub(super) payload: String,
 }
@@ -52,6 +55,7 @@ impl Sealed {
         let text = String::from_utf8(bytes).map_err(|_| "it is not text")?;
         let layout = Layout::of(&text)?;
         Ok(Self {
+            path: PathBuf::new(),
             text,
             layout,
             loose_mode: None,
@@ -61,6 +65,11 @@ impl Sealed {
     /// Which slots there are.
     pub fn slots(&self) -> Slots {
         self.layout.slots()
+    }
+
+    /// Where it was read.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The mode, where others than the owner may read the file.
@@ -102,12 +111,20 @@ impl Sealed {
 }
 
 impl Opened {
+    /// Whether this is the very payload that was seen last. Whatever else a
+    /// pin could tell is then the same too, and need not be worked out.
+    pub(super) fn was_seen_as(&self, seen: &Pin) -> bool {
+        self.document.generation == seen.generation && self.payload == seen.payload
+    }
+
     /// What the pin is to remember of it.
     pub fn pin(&self) -> Pin {
         Pin {
-            fingerprint: self.fingerprint.clone(),
+            vault_id: self.document.vault_id.clone(),
+            fingerprint: self.key.fingerprint(),
             generation: self.document.generation,
             payload: self.payload.clone(),
+            next: None,
         }
     }
 

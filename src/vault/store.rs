@@ -95,12 +95,27 @@ impl Store {
     /// It is damaged, or not the vault that it should be.
     pub fn open_pinned(&self, read: &Pinned, key: VaultKey) -> Result<Opened, VaultError> {
         let opened = self.open_unpinned(&read.sealed, key)?;
-        let found = opened.pin();
-        let seen = read.seen.as_ref();
-        if let Some(seen) = seen {
-            self.compare(&found, seen)?;
+        if read
+            .seen
+            .as_ref()
+            .is_some_and(|seen| opened.was_seen_as(seen))
+        {
+            return Ok(opened);
         }
-        if seen.is_none_or(|seen| seen.generation < found.generation) {
+        let found = opened.pin();
+        if let Some(seen) = &read.seen
+            && self.compare(&found, seen).is_err()
+            && let Some(newer) = self.pin.read()?
+        {
+            // A writer that changes the key says so before it does: between
+            // our look at the pin and at the vault there may have been one.
+            self.compare(&found, &newer)?;
+        }
+        if read
+            .seen
+            .as_ref()
+            .is_none_or(|seen| seen.generation < found.generation)
+        {
             // A place that cannot be written only makes the next check weaker;
             // `doctor` reports it.
             let _ = self.pin.raise(&found);
@@ -113,18 +128,36 @@ impl Store {
     /// # Errors
     /// It is damaged, or not the one asked for by its fingerprint.
     pub fn open_unpinned(&self, sealed: &Sealed, key: VaultKey) -> Result<Opened, VaultError> {
-        let path = &self.path;
-        let found = key.fingerprint();
-        if let Some(wanted) = self.expected.as_ref().filter(|wanted| **wanted != found) {
-            return Err(VaultError::Unexpected {
-                path: path.clone(),
-                found,
-                wanted: wanted.clone(),
-            });
+        self.open_payload(sealed, key).map_err(|error| match error {
+            VaultError::KeyChanged { path } => {
+                damaged(&path, "its payload was sealed with another key")
+            }
+            other => other,
+        })
+    }
+
+    /// Opens the payload; a key that is not its own is
+    /// [`VaultError::KeyChanged`], which means damage unless the key came from
+    /// elsewhere than this very file.
+    pub(super) fn open_payload(
+        &self,
+        sealed: &Sealed,
+        key: VaultKey,
+    ) -> Result<Opened, VaultError> {
+        let path = &sealed.path;
+        if let Some(wanted) = &self.expected {
+            let found = key.fingerprint();
+            if found != *wanted {
+                return Err(VaultError::Unexpected {
+                    path: path.clone(),
+                    found,
+                    wanted: wanted.clone(),
+                });
+            }
         }
         let payload = sealed.payload();
         let plain = key.open(payload.as_bytes()).map_err(|error| match error {
-            OpenError::NoMatch => damaged(path, "its payload was sealed with another key"),
+            OpenError::NoMatch => VaultError::KeyChanged { path: path.clone() },
             other => damaged(path, other),
         })?;
         let document = Document::parse(plain).map_err(|bad| match bad {
@@ -141,7 +174,6 @@ impl Store {
         Ok(Opened {
             document,
             key,
-            fingerprint: found,
             parts,
             payload: digest(payload.as_bytes()),
         })
@@ -149,6 +181,12 @@ impl Store {
 
     fn compare(&self, found: &Pin, seen: &Pin) -> Result<(), VaultError> {
         let path = self.path.clone();
+        let is_next = |(fingerprint, generation): &(Fingerprint, u64)| {
+            found.fingerprint == *fingerprint && found.generation >= *generation
+        };
+        if seen.next.as_ref().is_some_and(is_next) {
+            return Ok(());
+        }
         if found.fingerprint != seen.fingerprint {
             return Err(VaultError::Swapped {
                 path,
@@ -185,7 +223,35 @@ impl Store {
     /// # Errors
     /// The pin cannot be written.
     pub fn accept(&self, opened: &Opened) -> Result<(), VaultError> {
-        Ok(self.pin.set(&opened.pin())?)
+        self.pin.set(&opened.pin())
+    }
+
+    /// Forgets a vault that is gone for good.
+    ///
+    /// # Errors
+    /// The pin cannot be removed.
+    pub fn forget(&self) -> Result<(), VaultError> {
+        Ok(self.pin.forget()?)
+    }
+
+    /// Refuses to make a vault where another one is expected: its disk may
+    /// only be missing for now.
+    ///
+    /// # Errors
+    /// One was seen here, or is asked for by its fingerprint.
+    pub fn refuse_another(&self) -> Result<(), VaultError> {
+        let path = self.path.clone();
+        if let Some(wanted) = &self.expected {
+            let wanted = wanted.clone();
+            return Err(VaultError::Absent { path, wanted });
+        }
+        match self.pin.read()? {
+            Some(seen) => Err(VaultError::Gone {
+                path,
+                generation: seen.generation,
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Who holds the vault's lock now, if anybody.
@@ -223,6 +289,7 @@ impl Store {
         let mut sealed = Sealed::parse(std::mem::take(&mut *file.bytes))
             .map_err(|reason| damaged(path, reason))?;
         sealed.loose_mode = loose_mode;
+        path.clone_into(&mut sealed.path);
         Ok(Some(sealed))
     }
 }
@@ -234,10 +301,7 @@ fn resolve(path: &Path) -> Result<PathBuf, VaultError> {
         match fs::read_link(&path) {
             Ok(target) => path = files::folder_of(&path).join(target),
             Err(_) => {
-                let folder = files::folder_of(&path);
-                let folder = fs::canonicalize(folder)
-                    .or_else(|_| std::path::absolute(folder))
-                    .at("find", folder)?;
+                let folder = canonical(files::folder_of(&path))?;
                 return Ok(match path.file_name() {
                     Some(name) => folder.join(name),
                     None => folder,
@@ -247,4 +311,20 @@ fn resolve(path: &Path) -> Result<PathBuf, VaultError> {
     }
     let circle = io::Error::other("its links lead in a circle");
     Err(FileError::from_io("follow", &path, circle).into())
+}
+
+/// The folder without links, as far as it is there: a folder that is made
+/// later has the same name before and after.
+fn canonical(folder: &Path) -> Result<PathBuf, FileError> {
+    match (
+        fs::canonicalize(folder),
+        folder.parent(),
+        folder.file_name(),
+    ) {
+        (Ok(folder), _, _) => Ok(folder),
+        (Err(_), Some(parent), Some(name)) if !parent.as_os_str().is_empty() => {
+            Ok(canonical(parent)?.join(name))
+        }
+        (Err(_), _, _) => std::path::absolute(folder).at("find", folder),
+    }
 }

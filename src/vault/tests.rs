@@ -77,10 +77,7 @@ impl Fixture {
         let store = store_in(folder.path());
         let key = VaultKey::generate();
         let (identity, recipient) = IdentityFile::generate("2026-01-01T00:00:00Z");
-        let entry = RosterEntry {
-            recipient: recipient.clone(),
-            added: moment().now,
-        };
+        let entry = RosterEntry::new(recipient.clone(), moment().now);
         let made = store
             .create(
                 moment(),
@@ -89,10 +86,7 @@ impl Fixture {
                         key: key.clone(),
                         passphrase: None,
                         recipients: Some(seal_to_recipients(&key, &[recipient], &nobody())?),
-                        roster: Roster {
-                            passphrase: None,
-                            recipients: vec![entry],
-                        },
+                        roster: Roster::new(None, vec![entry]),
                     })
                 },
                 |_| Ok(()),
@@ -437,8 +431,214 @@ fn a_damaged_vault_is_replaced_by_an_earlier_one_and_kept_aside() {
         fixture.key_of("openai/default").as_deref(),
         Some("sk-FAKE-1")
     );
-    let aside = fixture.folder.path().join("backups/vault-damaged-1.age");
+    let aside = fixture.folder.path().join("backups/damaged-1-vault.age");
     assert_eq!(fs::read_to_string(aside).unwrap(), "rubble");
+}
+
+#[test]
+fn an_earlier_file_of_another_vault_is_not_taken() {
+    let fixture = Fixture::new();
+    fixture.put("openai/default", "sk-FAKE-MINE");
+    let stranger = Fixture::new();
+    stranger.put("openai/default", "sk-FAKE-THEIRS");
+    fs::copy(
+        stranger.file(),
+        fixture.folder.path().join("backups/00000900-vault.age"),
+    )
+    .unwrap();
+    let sealed = fixture.store.read_backup("900").unwrap();
+    let earlier = fixture
+        .store
+        .open_unpinned(&sealed, stranger.key.clone())
+        .unwrap();
+    let refused = fixture
+        .store
+        .restore_content(&fixture.key, moment(), earlier);
+    assert_eq!(refused.unwrap_err().kind(), Kind::Corrupt);
+    let earlier = fixture
+        .store
+        .open_unpinned(&sealed, stranger.key.clone())
+        .unwrap();
+    let refused = fixture.store.restore_whole(moment(), earlier);
+    assert_eq!(refused.unwrap_err().kind(), Kind::Corrupt);
+    assert_eq!(
+        fixture.key_of("openai/default").as_deref(),
+        Some("sk-FAKE-MINE")
+    );
+}
+
+#[test]
+fn vaults_of_like_names_do_not_take_each_others_earlier_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = |name: &str| {
+        let places = Places {
+            file: folder.path().join(name),
+            state: folder.path().join("state"),
+            backups: None,
+        };
+        Store::at(places, None).unwrap()
+    };
+    let names = ["w.age", "w.vault", "x-w.age"];
+    for name in names {
+        let fixture = Fixture::new();
+        fs::copy(fixture.file(), folder.path().join(name)).unwrap();
+        let change = |_: &mut Document| Ok(());
+        store(name)
+            .change(&fixture.key, moment(), Change::Ordinary, change)
+            .unwrap();
+    }
+    for name in names {
+        assert_eq!(store(name).backups().unwrap().len(), 1, "{name}");
+    }
+    assert_eq!(store("w.vault").purge_backups().unwrap(), 1);
+    assert_eq!(store("w.age").backups().unwrap().len(), 1);
+    assert_eq!(store("x-w.age").backups().unwrap().len(), 1);
+}
+
+#[test]
+fn after_an_older_vault_was_accepted_its_earlier_files_are_kept_all_the_same() {
+    let fixture = Fixture::new();
+    let old = fs::read(fixture.file()).unwrap();
+    for number in 0..12 {
+        fixture.put("openai/default", &format!("sk-FAKE-{number}"));
+    }
+    fs::write(fixture.file(), old).unwrap();
+    let sealed = fixture.store.read().unwrap().unwrap();
+    let opened = fixture
+        .store
+        .open_unpinned(&sealed, fixture.key.clone())
+        .unwrap();
+    fixture.store.accept(&opened).unwrap();
+    fixture.put("openai/default", "sk-FAKE-a");
+    fixture.put("openai/default", "sk-FAKE-b");
+    let newest = fixture
+        .store
+        .read_backup(&fixture.store.backups().unwrap()[0].number())
+        .unwrap();
+    let opened = fixture
+        .store
+        .open_unpinned(&newest, fixture.key.clone())
+        .unwrap();
+    let found = opened
+        .document
+        .connection(&id("openai/default"))
+        .unwrap()
+        .unwrap();
+    assert_eq!(found.value.fields["api_key"].reveal(), "sk-FAKE-a");
+}
+
+#[test]
+fn a_file_that_was_kept_before_a_kill_is_kept_once() {
+    let fixture = Fixture::new();
+    fixture.put("openai/default", "sk-FAKE");
+    for _ in 0..3 {
+        backup::keep(fixture.store.backups_folder(), fixture.store.path(), 2).unwrap();
+    }
+    assert_eq!(fixture.store.backups().unwrap().len(), 2);
+    let kept = backup::keep(fixture.store.backups_folder(), fixture.store.path(), 2).unwrap();
+    kept.undo();
+    assert_eq!(
+        fixture.store.backups().unwrap().len(),
+        2,
+        "it was there before"
+    );
+}
+
+#[test]
+fn no_new_vault_is_made_where_one_was_seen_or_another_is_asked_for() {
+    let fixture = Fixture::new();
+    fs::remove_file(fixture.file()).unwrap();
+    let create = |store: &Store| {
+        let never = || -> Result<Slotted, Error> { panic!("no key is made") };
+        store.create(moment(), never, |_| Ok(())).unwrap_err()
+    };
+    assert!(create(&fixture.store).to_string().contains("is gone"));
+    fixture.store.forget().unwrap();
+    let places = Places {
+        file: fixture.file(),
+        state: fixture.folder.path().join("elsewhere"),
+        backups: None,
+    };
+    let store = Store::at(places, Some(fixture.key.fingerprint())).unwrap();
+    assert!(create(&store).to_string().contains("none is made"));
+}
+
+#[test]
+fn a_generation_that_leaves_no_room_is_damage() {
+    let fixture = Fixture::new();
+    let text = fs::read_to_string(fixture.file()).unwrap();
+    let layout = layout::Layout::of(&text).unwrap();
+    let parts = layout::Parts::of(&text, &layout);
+    let plain = fixture
+        .key
+        .open(text[layout.payload.clone()].as_bytes())
+        .unwrap();
+    let plain = String::from_utf8(plain.to_vec()).unwrap();
+    let hostile = plain.replace("\"generation\":1,", "\"generation\":18446744073709551615,");
+    assert_ne!(hostile, plain);
+    fs::write(
+        fixture.file(),
+        parts.render(&fixture.key.seal(hostile.as_bytes()).unwrap()),
+    )
+    .unwrap();
+    let refused = fixture.store.open(fixture.key.clone());
+    assert!(matches!(refused, Err(VaultError::Damaged { .. })));
+}
+
+#[test]
+fn members_of_the_roster_that_are_not_known_survive_a_rewrite() {
+    let mut document = Document::new(Roster::default(), moment().now);
+    let (_, recipient) = IdentityFile::generate("2026-01-01T00:00:00Z");
+    document
+        .roster
+        .recipients
+        .push(RosterEntry::new(recipient, moment().now));
+    let text = String::from_utf8(document.render().as_bytes().to_vec()).unwrap();
+    let newer = text
+        .trim_end()
+        .replace("\"roster\":{", "\"roster\":{\"future\":[1],")
+        .replace("{\"recipient\":", "{\"expires\":\"soon\",\"recipient\":");
+    let mut read = Document::parse(zeroize::Zeroizing::new(newer.into_bytes())).unwrap();
+    let mut roster = read.roster.clone();
+    roster.passphrase = Some(moment().now);
+    read.roster = roster;
+    let rewritten = read.render();
+    let rewritten = std::str::from_utf8(rewritten.as_bytes()).unwrap();
+    assert!(rewritten.contains("\"future\":[1]"), "{rewritten}");
+    assert!(rewritten.contains("\"expires\":\"soon\""), "{rewritten}");
+}
+
+#[test]
+fn between_the_announcement_of_a_new_key_and_the_change_either_vault_opens() {
+    let fixture = Fixture::new();
+    let old = fs::read(fixture.file()).unwrap();
+    let seen = fixture.store.pin().unwrap().unwrap();
+    let new_key = VaultKey::generate();
+    let rekey = |opened: &Opened| {
+        let identities = fixture.identity.recipients().unwrap();
+        Ok(Slotted {
+            key: new_key.clone(),
+            passphrase: None,
+            recipients: Some(seal_to_recipients(&new_key, &identities, &nobody())?),
+            roster: opened.document.roster.clone(),
+        })
+    };
+    fixture.store.rekey(&fixture.key, moment(), rekey).unwrap();
+    let new = fs::read(fixture.file()).unwrap();
+    // As a writer leaves it that is killed just before or after the rename.
+    let announced = Pin {
+        next: Some((new_key.fingerprint(), 2)),
+        ..seen
+    };
+    for (content, key) in [(&old, &fixture.key), (&new, &new_key)] {
+        fs::write(fixture.file(), content).unwrap();
+        fixture.store.pin.set(&announced).unwrap();
+        assert!(fixture.store.open(key.clone()).is_ok());
+    }
+    // Once the new one was seen, the old one is another vault.
+    fs::write(fixture.file(), old).unwrap();
+    let refused = fixture.store.open(fixture.key.clone());
+    assert!(matches!(refused, Err(VaultError::Swapped { .. })));
 }
 
 #[test]

@@ -212,6 +212,10 @@ pub mod seeds {
         vec![
             include_bytes!("../../providers/openai.json").to_vec(),
             include_bytes!("../../providers/github.json").to_vec(),
+            // Found here: a lone carriage return is white space too.
+            include_str!("../../providers/github.json")
+                .replace("      \"hint\"", "     \r\"hint\"")
+                .into_bytes(),
         ]
     }
 

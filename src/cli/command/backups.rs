@@ -6,8 +6,9 @@ use serde_json::json;
 use crate::cli::context::Context;
 use crate::cli::output;
 use crate::cli::table::{Table, terminal_width};
-use crate::error::Result;
-use crate::vault::{Backup, Store};
+use crate::error::{Kind, Result};
+use crate::seal::VaultKey;
+use crate::vault::{Backup, Store, VaultError};
 
 /// List earlier vault files, or put one back
 #[derive(Debug, Args)]
@@ -84,19 +85,17 @@ fn list(store: &Store, context: &Context) -> Result<()> {
 
 fn restore(store: &Store, number: &str, context: &Context) -> Result<()> {
     let backup = store.read_backup(number)?;
-    let earlier = store.open_unpinned(&backup, context.unlock(&backup, store)?.key)?;
+    let earlier = store.open_unpinned(&backup, context.unlock(&backup)?.key)?;
     let moment = context.moment("backups restore");
-    // A vault that cannot be read or opened is what a backup is for.
-    match context.open_if_there() {
-        Ok(Some((_, current))) => store.restore_content(&current.key, moment, earlier)?,
-        Ok(None) => store.restore_whole(moment, earlier)?,
-        Err(error) if error.kind() == crate::error::Kind::Corrupt => {
+    match current(store, &earlier.key, context)? {
+        Current::Open(key) => store.restore_content(&key, moment, earlier)?,
+        Current::Missing => store.restore_whole(moment, earlier)?,
+        Current::Broken(reason) => {
             context
                 .output
-                .warn(&format!("{error}. It is kept among the backups."));
+                .warn(&format!("{reason}. It is kept among the backups."));
             store.restore_whole(moment, earlier)?;
         }
-        Err(error) => return Err(error),
     }
     if context.output.json {
         return output::print_json(&json!({"status": "restored", "backup": number}));
@@ -105,4 +104,45 @@ fn restore(store: &Store, number: &str, context: &Context) -> Result<()> {
         .output
         .note(&format!("Restored the vault as it was in backup {number}."));
     Ok(())
+}
+
+/// What the vault in force is good for.
+enum Current {
+    Missing,
+    /// It can be opened, and its keys stay.
+    Open(VaultKey),
+    /// It is beyond opening, which is what a backup is for.
+    Broken(String),
+}
+
+/// A vault that is refused for another reason than damage, such as a newer
+/// format or a rollback, is not replaced: its keys could be older ones.
+fn current(store: &Store, key: &VaultKey, context: &Context) -> Result<Current> {
+    let broken = |error: VaultError| match error {
+        VaultError::Damaged { .. } | VaultError::SwappedSlot { .. } => {
+            Ok(Current::Broken(error.to_string()))
+        }
+        other => Err(other.into()),
+    };
+    let read = match store.read_pinned() {
+        Ok(Some(read)) => read,
+        Ok(None) => return Ok(Current::Missing),
+        Err(error) => return broken(error),
+    };
+    context.report_loose(&read.sealed, store);
+    let key = if read.sealed.fits(key) {
+        key.clone()
+    } else {
+        match context.unlock(&read.sealed) {
+            Ok(unlocked) => unlocked.key,
+            Err(error) if error.kind() == Kind::Corrupt => {
+                return Ok(Current::Broken(error.to_string()));
+            }
+            Err(error) => return Err(error),
+        }
+    };
+    match store.open_pinned(&read, key) {
+        Ok(opened) => Ok(Current::Open(opened.key)),
+        Err(error) => broken(error),
+    }
 }

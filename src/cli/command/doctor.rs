@@ -181,7 +181,7 @@ fn check_vault(findings: &mut Findings, store: &Store, context: &Context) {
     check_private_file(findings, "vault", path);
     let slots = sealed.slots();
     let silent = Terminal::silent();
-    let unlocked = match context.unlock_with(&sealed, store, &silent) {
+    let unlocked = match context.unlock_with(&sealed, &silent) {
         Ok(unlocked) => unlocked,
         Err(error) if slots.passphrase && error.kind() == Kind::Locked => {
             findings.warn(
@@ -456,8 +456,10 @@ fn check_other_vaults(findings: &mut Findings, context: &Context) {
 /// Takes the vault as it is, after showing what was expected and what is.
 fn accept(context: &Context) -> Result<()> {
     let store = context.store()?;
-    let sealed = store.read()?.ok_or_else(|| context.no_vault())?;
-    let unlocked = context.unlock(&sealed, &store)?;
+    let Some(sealed) = store.read()? else {
+        return forget(&store, context);
+    };
+    let unlocked = context.unlock(&sealed)?;
     let opened = store.open_unpinned(&sealed, unlocked.key)?;
     let found = opened.pin();
     let seen = store.pin().ok().flatten();
@@ -485,5 +487,24 @@ fn accept(context: &Context) -> Result<()> {
     ))?;
     store.accept(&opened)?;
     context.output.note("Accepted.");
+    Ok(())
+}
+
+/// Takes it that the vault which was seen here is gone for good.
+fn forget(store: &Store, context: &Context) -> Result<()> {
+    let Some(seen) = store.pin().ok().flatten() else {
+        return Err(context.no_vault());
+    };
+    store.forget()?;
+    if context.output.json {
+        return output::print_json(&json!({
+            "seen": {"fingerprint": seen.fingerprint.to_string(), "generation": seen.generation},
+            "accepted": null,
+        }));
+    }
+    context.output.note(&format!(
+        "Last seen here: generation {}, fingerprint {}\nThe vault now:  none\nAccepted.",
+        seen.generation, seen.fingerprint
+    ));
     Ok(())
 }

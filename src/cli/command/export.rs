@@ -28,10 +28,9 @@ pub struct ExportArgs {
     /// Providers, PROVIDER/CONNECTION, or NAMEs of plain secrets; every provider's default connection and all plain secrets without any
     #[arg(value_name = "P")]
     targets: Vec<Target>,
-    /// The form, made for its own reader
-    #[arg(long, value_name = "F", value_parser = formats(), default_value = "env",
-        hide_possible_values = true)]
-    format: Format,
+    /// The form, made for its own reader; env without it
+    #[arg(long, value_name = "F", value_parser = formats(), hide_possible_values = true)]
+    format: Option<Format>,
     /// Every connection, not only the default ones
     #[arg(long, conflicts_with = "targets")]
     all: bool,
@@ -77,7 +76,8 @@ fn parse_name(text: &str) -> std::result::Result<(FieldName, VariableName), Stri
 
 /// Prints them.
 pub fn run(args: &ExportArgs, context: &Context) -> Result<()> {
-    let github_file = match args.format {
+    let format = format_of(args, context)?;
+    let github_file = match format {
         Format::Github => Some(github_env_file(context)?),
         _ => None,
     };
@@ -100,18 +100,47 @@ pub fn run(args: &ExportArgs, context: &Context) -> Result<()> {
         random: random_bytes()?,
         manifest: Manifest::new(&args.secret_name, args.namespace.as_deref())?,
     };
-    let rendered = export::render(args.format, &settings, &variables::collect(&gathered)?)?;
+    let rendered = export::render(format, &settings, &variables::collect(&gathered)?)?;
     for warning in &rendered.warnings {
         context.output.warn(&warning.to_string());
     }
-    match &args.output {
-        Some(path) => files::replace_private(path, rendered.text.as_bytes())?,
-        None => output::print_secret(&rendered.text)?,
+    match args.output.as_deref() {
+        Some(path) if path != "-" => write_file(path, rendered.text.as_bytes())?,
+        _ => output::print_secret(&rendered.text)?,
     }
     if let (Some(path), Some(lines)) = (github_file, &rendered.github_env) {
         append_whole(&path, lines.as_bytes())?;
     }
     Ok(())
+}
+
+/// The form that is named; `--json` asks for JSON where none is.
+fn format_of(args: &ExportArgs, context: &Context) -> Result<Format> {
+    match args.format {
+        Some(Format::Github) if args.output.is_some() => Err(Error::new(
+            Kind::Usage,
+            "--output cannot be used with the format github, which has a file of its own",
+        )
+        .with_hint("vault export --format github")),
+        Some(format) => Ok(format),
+        None if context.output.json => Ok(Format::Json),
+        None => Ok(Format::Env),
+    }
+}
+
+/// Writes the file that is there, through a link if it is one, or a new one.
+/// What is no file, such as a device or a pipe, is not to be replaced by one.
+fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let path = match path.canonicalize() {
+        Ok(there) if there.is_file() => there,
+        Ok(there) => {
+            let message = format!("{} is there and is no file", there.display());
+            return Err(Error::new(Kind::InvalidInput, message)
+                .with_hint("Without --output it goes to standard output."));
+        }
+        Err(_) => path.to_owned(),
+    };
+    Ok(files::replace_private(&path, bytes)?)
 }
 
 fn github_env_file(context: &Context) -> Result<PathBuf> {

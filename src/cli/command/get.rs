@@ -1,17 +1,20 @@
 //! `get`: reading one connection or plain secret.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use crate::cli::context::Context;
 use crate::cli::table::{Table, terminal_width};
 use crate::cli::{output, select};
-use crate::credential::{Credential, fingerprint};
+use crate::credential::{AuthKind, Credential, fingerprint};
 use crate::error::{Error, Kind, Result};
 use crate::json::ObjectWriter;
 use crate::name::{ConnectionId, ConnectionName, FieldName, Target, VariableName};
-use crate::provider::{Definition, Part, Spot};
+use crate::provider::{Definition, Field, Part, Spot, Template};
 use crate::secret::{Secret, SecretBuffer};
 use crate::vault::Document;
 
@@ -52,7 +55,11 @@ pub fn run(args: &GetArgs, context: &Context) -> Result<u8> {
             let reference = select::named(reference, args.connection.as_ref())?;
             match find_connection(&reference, context) {
                 // The word is the answer, and the exit code tells it to scripts.
-                Err(error) if asks_status(args, context) && error.kind() == Kind::NotFound => {
+                Err(error)
+                    if asks_status(args, context)
+                        && error.kind() == Kind::NotFound
+                        && !is_ambiguous(&reference, context)? =>
+                {
                     context.catalog()?.find(&reference.provider)?;
                     output::print("not_connected\n")?;
                     return Ok(error.kind().exit_code());
@@ -60,9 +67,20 @@ pub fn run(args: &GetArgs, context: &Context) -> Result<u8> {
                 found => found?,
             }
         }
+        Target::Secret(name) if args.connection.is_some() => {
+            return Err(Error::new(
+                Kind::Usage,
+                format!("{name} is a plain secret, which has no connections"),
+            )
+            .with_hint(format!("vault get {name}")));
+        }
         Target::Secret(name) => find_secret(name, context)?,
     };
     if context.output.json {
+        // A field that is named is held to the same as without --json.
+        if let Some(field) = &args.field {
+            shown.field(field, args.show_secret)?;
+        }
         output::print_secret(&shown.to_json(args.show_secret))?;
         return Ok(0);
     }
@@ -78,6 +96,23 @@ pub fn run(args: &GetArgs, context: &Context) -> Result<u8> {
 
 fn asks_status(args: &GetArgs, context: &Context) -> bool {
     args.field.as_deref() == Some("status") && !context.output.json
+}
+
+/// Whether several are connected and none is meant more than the others: then
+/// "not connected" would be no answer.
+fn is_ambiguous(reference: &crate::name::ConnectionRef, context: &Context) -> Result<bool> {
+    let several = |opened: &crate::vault::Opened| {
+        let meant = select::unnamed(&opened.document, &reference.provider);
+        reference.connection.is_none() && matches!(meant, select::Unnamed::Several)
+    };
+    let opened = context.open_if_there()?;
+    Ok(opened.is_some_and(|(_, opened)| {
+        !opened
+            .document
+            .connections_of(&reference.provider)
+            .is_empty()
+            && several(&opened)
+    }))
 }
 
 fn find_connection(reference: &crate::name::ConnectionRef, context: &Context) -> Result<Shown> {
@@ -209,7 +244,7 @@ impl Shown {
         vec![
             ("provider", provider),
             ("connection", connection),
-            ("auth_type", Some(credential.kind.as_str().to_owned())),
+            ("auth_type", Some(self.auth_type().to_owned())),
             (
                 "status",
                 Some(credential.status_at(self.now).as_str().to_owned()),
@@ -225,6 +260,14 @@ impl Shown {
             ("rotate_at", time(value.rotate_at)),
             ("fingerprint", self.fingerprint.clone()),
         ]
+    }
+
+    /// The word that `list` has for it too.
+    fn auth_type(&self) -> &str {
+        match (&self.credential.kind, &self.definition) {
+            (AuthKind::ApiKey, Some(definition)) => definition.auth_type().as_str(),
+            (kind, _) => kind.as_str(),
+        }
     }
 
     /// What the definition adds.
@@ -245,9 +288,19 @@ impl Shown {
             .iter()
             .flat_map(|definition| &definition.exports);
         let stored = |field: &FieldName| self.credential.value.fields.contains_key(field);
+        let own_address = self.credential.value.base_url.is_some();
+        let address = self
+            .definition
+            .iter()
+            .flat_map(|definition| &definition.base_url_env);
         exports
             .filter(|(field, _)| stored(field))
             .map(|(_, variable)| variable.to_string())
+            .chain(
+                address
+                    .take(usize::from(own_address))
+                    .map(ToString::to_string),
+            )
             .collect()
     }
 
@@ -276,11 +329,18 @@ impl Shown {
                             .as_bytes(),
                     );
                 }
+                // A field that a login may leave out is empty, not unknown.
+                _ if self.is_of_definition(field) => {}
                 _ => return Err(self.no_field(field)),
             }
         }
         buffer.push(b"\n");
         Ok(buffer)
+    }
+
+    fn is_of_definition(&self, field: &str) -> bool {
+        let definition = self.definition.as_ref();
+        definition.is_some_and(|definition| definition.field(field).is_some())
     }
 
     fn stored(&self, field: &str) -> Option<(&FieldName, &Secret)> {
@@ -297,31 +357,49 @@ impl Shown {
             .flat_map(|definition| &definition.placements);
         let mut first = true;
         for placement in placements {
-            let Spot::Header(name, template) = &placement.spot else {
-                continue;
-            };
             if !placement
                 .fields()
                 .all(|field| self.stored(field.as_str()).is_some())
             {
                 continue;
             }
+            let mut line = SecretBuffer::default();
+            match &placement.spot {
+                Spot::Header(name, template) => {
+                    line.push(format!("{name}: ").as_bytes());
+                    self.push_filled(&mut line, template, show_secret);
+                }
+                Spot::Basic(user, password) => {
+                    let mut pair = SecretBuffer::default();
+                    self.push_filled(&mut pair, user, show_secret);
+                    pair.push(b":");
+                    self.push_filled(&mut pair, password, show_secret);
+                    line.push(b"authorization: Basic ");
+                    if show_secret {
+                        let encoded = Zeroizing::new(STANDARD.encode(pair.as_bytes()));
+                        line.push(encoded.as_bytes());
+                    } else {
+                        line.push(pair.as_bytes());
+                    }
+                }
+                Spot::Query(..) | Spot::Path(_) => continue,
+            }
             if !first {
                 buffer.push(b"\n");
             }
             first = false;
-            buffer.push(name.as_bytes());
-            buffer.push(b": ");
-            for part in template.parts() {
-                match part {
-                    Part::Text(text) => buffer.push(text.as_bytes()),
-                    Part::Field(field) => match self.stored(field.as_str()) {
-                        Some((_, secret)) if show_secret => {
-                            buffer.push(secret.reveal().as_bytes());
-                        }
-                        _ => buffer.push(format!("{{{field}}}").as_bytes()),
-                    },
-                }
+            buffer.push(line.as_bytes());
+        }
+    }
+
+    fn push_filled(&self, buffer: &mut SecretBuffer, template: &Template, show_secret: bool) {
+        for part in template.parts() {
+            match part {
+                Part::Text(text) => buffer.push(text.as_bytes()),
+                Part::Field(field) => match self.stored(field.as_str()) {
+                    Some((_, secret)) if show_secret => buffer.push(secret.reveal().as_bytes()),
+                    _ => buffer.push(format!("{{{field}}}").as_bytes()),
+                },
             }
         }
     }
@@ -419,6 +497,19 @@ impl Shown {
                     } else {
                         field.secret("value", secret);
                     }
+                });
+            }
+            let known = self
+                .definition
+                .iter()
+                .flat_map(|definition| &definition.fields);
+            let is_absent = |field: &&Field| {
+                field.name.as_str() != "base_url" && self.stored(field.name.as_str()).is_none()
+            };
+            for absent in known.filter(is_absent) {
+                fields.object(absent.name.as_str(), |field| {
+                    field.member("secret", &absent.is_secret);
+                    field.member("value", &json!(null));
                 });
             }
         });

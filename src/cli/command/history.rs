@@ -61,7 +61,8 @@ pub fn run(args: &HistoryArgs, context: &Context) -> Result<()> {
         }
         return output::print_json(&json!({"versions": listed}));
     }
-    let mut table = Table::new(&["NAME", "VERSION", "STORED", "REPLACED", "FINGERPRINT"]);
+    let mut table = Table::new(&["NAME", "VERSION", "STORED", "REPLACED", "FINGERPRINT"])
+        .dispensable(&["FINGERPRINT", "REPLACED"]);
     let mut any = false;
     for entry in &named {
         let credential = entry.credential(document).map_err(damaged)?;

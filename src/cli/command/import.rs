@@ -15,6 +15,7 @@ use crate::credential::{AuthKind, Credential, Value, days_after};
 use crate::error::{Error, Kind, Result};
 use crate::files::{self, PathContext};
 use crate::import::{self, Incoming, Plan};
+use crate::json::JsonError;
 use crate::name::{ConnectionId, ConnectionName, ProviderName, VariableName};
 use crate::provider::{self, Catalog, Definition};
 use crate::secret::Secret;
@@ -67,6 +68,10 @@ pub fn run(args: &ImportArgs, context: &Context) -> Result<()> {
         From::Authsome => return authsome(args, context),
         From::Dotenv => import::dotenv(&read(args, context)?),
         From::Json => import::json(&read(args, context)?).map_err(|bad| {
+            let bad = match bad {
+                JsonError::Syntax { .. } => bad.to_string(),
+                _ => "it is no object, or a name stands in it twice".to_owned(),
+            };
             Error::new(Kind::InvalidInput, format!("{}: {bad}", shown(&args.path))).with_hint(
                 "It takes an object of texts: {\"OPENAI_API_KEY\":\"…\"} or \
                  {\"openai\":{\"api_key\":\"…\"}}",
@@ -93,6 +98,11 @@ pub fn run(args: &ImportArgs, context: &Context) -> Result<()> {
 fn read(args: &ImportArgs, context: &Context) -> Result<Secret> {
     if args.path == Path::new("-") {
         return input::read_stdin("the file", context);
+    }
+    if !args.path.exists() {
+        let message = format!("There is no file {}", shown(&args.path));
+        return Err(Error::new(Kind::Failed, message)
+            .with_hint("Check the path; a dash takes it from standard input."));
     }
     input::read_file(&args.path, "the file")
 }

@@ -17,7 +17,7 @@ use crate::seal::{
 };
 use crate::secret::Secret;
 use crate::unlock::{GivenIdentity, IdentitySource, UnlockError};
-use crate::vault::{Change, Document, Roster, RosterEntry, Slotted, VaultError};
+use crate::vault::{Document, Roster, RosterEntry, Slotted, VaultError};
 
 /// Make the vault
 #[derive(Debug, Args, Default)]
@@ -157,8 +157,7 @@ pub fn store(
             context.open()?.1.key
         }
     };
-    let moment = context.moment(command);
-    context.store()?.change(&key, moment, Change::Ordinary, put)
+    context.commit(&context.store()?, &key, command, put)
 }
 
 /// What the vault will open with, asked for before anything is locked.
@@ -244,16 +243,13 @@ impl Plan {
             [] => None,
             all => Some(seal_to_recipients(key, all, &context.prompts())?),
         };
-        let roster = Roster {
-            passphrase: passphrase.is_some().then_some(context.now),
-            recipients: recipients
-                .into_iter()
-                .map(|recipient| RosterEntry {
-                    recipient,
-                    added: context.now,
-                })
-                .collect(),
-        };
+        let entries = recipients
+            .into_iter()
+            .map(|recipient| RosterEntry::new(recipient, context.now));
+        let roster = Roster::new(
+            passphrase.is_some().then_some(context.now),
+            entries.collect(),
+        );
         let slotted = Slotted {
             key: key.clone(),
             passphrase,

@@ -87,7 +87,7 @@ fn gather(args: &ListArgs, context: &Context) -> Result<(Vec<Listed>, Secrets)> 
             // Something may be stored of a provider whose definition is gone.
             providers
                 .entry(id.provider.clone())
-                .or_insert((None, "missing"));
+                .or_insert((None, "custom"));
             connections
                 .entry(id.provider)
                 .or_default()

@@ -103,11 +103,25 @@ pub fn run(args: &LoginArgs, context: &Context) -> Result<()> {
     if let Some((_, opened)) = &opened {
         refuse_second(&opened.document, &id, args.force)?;
     }
-    let given = fields::collect(&definition, &args.source.given(), context)?;
+    let call = format!(
+        "vault login {}{}",
+        args.target,
+        if args.force { " --force" } else { "" }
+    );
+    let given = fields::collect(&definition, &args.source.given(&call), context)?;
     let credential = Login {
         kind: kind_of(&definition)?,
         value: value_of(args, &definition, given, context.now)?,
     };
+    if credential
+        .value
+        .expires_at
+        .is_some_and(|end| end <= context.now)
+    {
+        context
+            .output
+            .warn("It has expired already: --expires is in the past.");
+    }
     store(
         &id,
         credential,
@@ -133,8 +147,9 @@ pub fn run(args: &LoginArgs, context: &Context) -> Result<()> {
 }
 
 impl SourceArgs {
-    fn given(&self) -> Given<'_> {
+    fn given<'a>(&'a self, call: &'a str) -> Given<'a> {
         Given {
+            call,
             stdin: self.stdin,
             from_env: self.from_env.as_deref(),
             from_file: self.from_file.as_deref(),
@@ -158,11 +173,14 @@ fn store(
     context: &Context,
 ) -> Result<()> {
     let mut login = Some(login);
+    let store = context.store()?;
     init::store(context, "login", key, |document: &mut Document| {
         refuse_second(document, id, force)?;
         if let Some(Login { kind, value }) = login.take() {
-            let existing = document.connection(id).ok().flatten();
-            let retired = document.retired_connection(id).ok().flatten();
+            let existing = document.connection(id).map_err(|bad| store.damaged(bad))?;
+            let retired = document
+                .retired_connection(id)
+                .map_err(|bad| store.damaged(bad))?;
             let credential = Credential::stored(kind, value, existing, retired);
             document.put_connection(id, &credential);
         }
@@ -185,22 +203,42 @@ fn refuse_second(document: &Document, id: &ConnectionId, force: bool) -> Result<
 
 /// The definition as it is for this connection's own address.
 fn at_base_url(definition: Definition, args: &LoginArgs) -> Result<Definition> {
-    match &args.source.base_url {
-        Some(url) => definition.at(url).map_err(|bad| {
-            Error::new(Kind::InvalidInput, format!("--base-url: {bad}"))
-                .with_hint("Give the whole address: --base-url https://gitlab.example.com")
-        }),
-        None if definition.tenant && definition.base_url.is_none() => {
+    let Some(url) = &args.source.base_url else {
+        if definition.tenant && definition.base_url.is_none() {
             let name = &definition.name;
-            Err(Error::new(
-                Kind::Usage,
-                format!("{name} needs the address of your own tenant"),
-            )
-            .with_hint(format!(
+            let message = format!("{name} needs the address of your own tenant");
+            return Err(Error::new(Kind::Usage, message).with_hint(format!(
                 "vault login {name} --base-url https://YOURS.example.com"
-            )))
+            )));
         }
-        None => Ok(definition),
+        return Ok(definition);
+    };
+    let refused = |reason: &str| {
+        Error::new(Kind::InvalidInput, format!("--base-url {reason}"))
+            .with_hint("Give the whole address: --base-url https://gitlab.example.com")
+    };
+    let (scheme, rest) = url
+        .split_once("://")
+        .ok_or_else(|| refused("begins with no scheme"))?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if url.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(refused("has white space or control characters inside"));
+    }
+    if authority.contains('@') {
+        // Not repeated: what stands there is a password.
+        return Err(refused("has a user in it; credentials are given apart"));
+    }
+    let own = definition
+        .at(url)
+        .map_err(|bad| refused(&format!("cannot be used: {bad}")))?;
+    let local = ["localhost", "127.", "[::1]"]
+        .iter()
+        .any(|name| authority.starts_with(name));
+    match scheme {
+        "https" => Ok(own),
+        "http" if own.allow_http || local => Ok(own),
+        "http" => Err(refused("is http, which would send the key in the clear")),
+        _ => Err(refused("is neither https nor http")),
     }
 }
 

@@ -5,12 +5,14 @@ use serde_json::json;
 
 use crate::cli::context::Context;
 use crate::cli::{output, select};
-use crate::error::Result;
+use crate::credential::Credential;
+use crate::error::{Error, Kind, Result};
 use crate::name::{ConnectionId, ConnectionName, ConnectionRef, ProviderName};
 use crate::provider::{self, Catalog};
 use crate::seal::VaultKey;
+use crate::secret::Secret;
 use crate::text::counted;
-use crate::vault::{Change, Document, Store};
+use crate::vault::{Document, Store};
 
 /// Remove a credential
 #[derive(Debug, Args)]
@@ -52,6 +54,11 @@ pub struct RevokeArgs {
 /// Logs out.
 pub fn run(args: &LogoutArgs, context: &Context) -> Result<()> {
     let reference = select::named(&args.target, args.connection.as_ref())?;
+    if args.all && reference.connection.is_some() {
+        let message = format!("--all is every connection, and {reference} is one");
+        return Err(Error::new(Kind::Usage, message)
+            .with_hint(format!("vault logout {} --all", reference.provider)));
+    }
     let (store, opened) = match context.open_if_there()? {
         Some(opened) => opened,
         None => {
@@ -203,37 +210,46 @@ fn leave(
     command: &str,
     context: &Context,
 ) -> Result<Vec<ConnectionId>> {
-    store.change(key, context.moment(command), Change::Ordinary, |document| {
+    let gone = context.commit(store, key, command, |document| {
+        let mut gone = Vec::new();
         for id in ids {
             let found = document.connection(id).map_err(|bad| store.damaged(bad))?;
-            let kept = found.filter(|_| !purge).map(|mut credential| {
+            if purge {
+                let retired = document
+                    .retired_connection(id)
+                    .map_err(|bad| store.damaged(bad))?;
+                let all = found.into_iter().chain(retired);
+                gone.extend(all.flat_map(Credential::into_secrets));
+                document.retire_connection(id, None);
+            } else if let Some(mut credential) = found {
                 credential.retire(context.now);
-                credential
-            });
-            document.retire_connection(id, kept.as_ref());
+                document.retire_connection(id, Some(&credential));
+            }
         }
-        Ok(())
+        Ok(gone)
     })?;
     if purge {
-        purge_backups(store, key, context, |document| {
-            ids.iter().any(|id| {
-                document.connections().any(|held| held == *id)
-                    || document.retired_connections().any(|held| held == *id)
-            })
+        purge_backups(store, key, &gone, context, |document| {
+            let mut held = document.connections().chain(document.retired_connections());
+            held.any(|held| ids.contains(&held))
         })?;
     }
     Ok(ids.to_vec())
 }
 
-/// Removes the backups that hold something; those that this key does not open
-/// are told of, since they may.
+/// Removes the backups that hold one of these secrets, under whatever name, or
+/// what is `named`; those that this key does not open are told of, since they
+/// may.
 pub fn purge_backups(
     store: &Store,
     key: &VaultKey,
+    gone: &[Secret],
     context: &Context,
-    holds: impl Fn(&Document) -> bool,
+    named: impl Fn(&Document) -> bool,
 ) -> Result<()> {
-    let purged = store.purge_backups_where(key, holds)?;
+    let purged = store.purge_backups_where(key, |document| {
+        Ok(named(document) || document.holds_any(gone)?)
+    })?;
     if purged.removed > 0 {
         let files = counted(purged.removed, "earlier vault file");
         context

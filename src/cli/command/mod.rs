@@ -1,6 +1,7 @@
 //! One file per command: its arguments, and a short `run`.
 
 pub mod backups;
+pub mod completions;
 pub mod connection;
 pub mod doctor;
 pub mod export;
@@ -11,6 +12,7 @@ pub mod init;
 pub mod list;
 pub mod login;
 pub mod logout;
+pub mod man;
 pub mod provider;
 pub mod recipients;
 pub mod rekey;

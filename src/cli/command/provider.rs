@@ -95,7 +95,8 @@ pub fn inspect(args: &InspectArgs, context: &Context) -> Result<()> {
 
 fn list(context: &Context) -> Result<()> {
     let mut listed = Vec::new();
-    let mut table = Table::new(&["PROVIDER", "NAME", "CATEGORY", "TYPE", "SOURCE"]);
+    let mut table = Table::new(&["PROVIDER", "NAME", "CATEGORY", "TYPE", "SOURCE"])
+        .dispensable(&["SOURCE", "TYPE"]);
     for entry in context.catalog()?.all()? {
         let source = match entry.source {
             Source::Bundled => "bundled",

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::init::parse_recipient;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, broken};
 use crate::cli::{input, output};
 use crate::error::{Error, Kind, Result};
 use crate::seal::{
-    DEFAULT_WORK_FACTOR, MAX_WORK_FACTOR, Opener, Recipient, VaultKey, seal_to_passphrase,
-    seal_to_recipients,
+    DEFAULT_WORK_FACTOR, MAX_WORK_FACTOR, OpenError, Opener, Recipient, VaultKey,
+    seal_to_passphrase, seal_to_recipients,
 };
 use crate::secret::Secret;
 use crate::text::counted;
@@ -71,12 +71,15 @@ pub fn run(args: &RekeyArgs, context: &Context) -> Result<()> {
     let (store, opened) = context.open()?;
     let mut key = opened.key.clone();
     if !args.only_purges() {
-        let roster = new_roster(args, &opened.document.roster, context)?;
+        // Before anybody is asked for anything.
+        new_roster(args, &opened, context)?;
         let passphrase = passphrase_for(args, &opened, &store, context)?;
         if args.wants_new_key() {
             key = VaultKey::generate();
         }
         store.rekey(&opened.key, context.moment("rekey"), |current| {
+            // Again, from what is there now: somebody else may have been first.
+            let roster = new_roster(args, current, context)?;
             slots(args, current, &key, roster, passphrase.as_ref(), context)
         })?;
         tell(args, &key, &store, context)?;
@@ -113,7 +116,7 @@ fn tell(args: &RekeyArgs, key: &VaultKey, store: &Store, context: &Context) -> R
                      vault still knows the vault's key; for a new one: vault rekey",
         );
     } else {
-        output.note("The recipients are changed.");
+        output.note("The recipients are as asked for.");
     }
     if !args.purge_backups && (args.wants_new_key() || args.passphrase) {
         output.note(
@@ -124,8 +127,11 @@ fn tell(args: &RekeyArgs, key: &VaultKey, store: &Store, context: &Context) -> R
     Ok(())
 }
 
-fn new_roster(args: &RekeyArgs, current: &Roster, context: &Context) -> Result<Roster> {
-    let mut roster = current.clone();
+fn new_roster(args: &RekeyArgs, current: &Opened, context: &Context) -> Result<Roster> {
+    let mut roster = current.document.roster.clone();
+    // The slot itself is what counts.
+    let has_passphrase = current.slot(SlotKind::Passphrase).is_some();
+    roster.passphrase = has_passphrase.then(|| roster.passphrase.unwrap_or(context.now));
     for given in &args.remove_recipient {
         let before = roster.recipients.len();
         let wanted: Vec<Recipient> = parse_recipient(given).unwrap_or_default();
@@ -149,10 +155,8 @@ fn new_roster(args: &RekeyArgs, current: &Roster, context: &Context) -> Result<R
         for recipient in parse_recipient(given)? {
             let known = |entry: &RosterEntry| entry.recipient.as_str() == recipient.as_str();
             if !roster.recipients.iter().any(known) {
-                roster.recipients.push(RosterEntry {
-                    recipient,
-                    added: context.now,
-                });
+                let entry = RosterEntry::new(recipient, context.now);
+                roster.recipients.push(entry);
             }
         }
     }
@@ -194,7 +198,7 @@ fn passphrase_for(
             .with_hint("Give one with --new-passphrase-file PATH or VAULT_NEW_PASSPHRASE")),
         };
     }
-    let kept = opened.document.roster.passphrase.is_some() && !args.no_passphrase;
+    let kept = opened.slot(SlotKind::Passphrase).is_some() && !args.no_passphrase;
     if !kept || !args.wants_new_key() {
         return Ok(None);
     }
@@ -218,7 +222,10 @@ fn passphrase_for(
     let opener = Opener::Passphrase(&given);
     match sealed.try_slot(&opener, context.max_work_factor(), &context.prompts()) {
         Some(Ok(_)) => Ok(Some(given)),
-        _ => Err(UnlockError::WrongPassphrase("what was given".to_owned()).into()),
+        Some(Err(OpenError::WrongPassphrase)) | None => {
+            Err(UnlockError::WrongPassphrase("what was given".to_owned()).into())
+        }
+        Some(Err(error)) => Err(broken(&sealed, error)),
     }
 }
 
@@ -236,6 +243,13 @@ fn slots(
         .map(|entry| entry.recipient.clone())
         .collect();
     let same_recipients = args.add_recipient.is_empty() && args.remove_recipient.is_empty();
+    if args.wants_new_key() && roster.passphrase.is_some() && passphrase.is_none() {
+        return Err(Error::new(
+            Kind::Conflict,
+            "The vault was given a passphrase by another process just now",
+        )
+        .with_hint("Run the command again."));
+    }
     let kept = |kind| {
         current
             .slot(kind)

@@ -36,12 +36,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     with: Vec<VariableName>,
     /// The program and its arguments
-    #[arg(
-        required = true,
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "CMD"
-    )]
+    #[arg(required = true, last = true, value_name = "CMD")]
     command: Vec<OsString>,
 }
 
@@ -83,6 +78,11 @@ fn replace(args: &RunArgs, context: &Context) -> Result<u8> {
         command.env_remove(variable);
     }
     for (name, value) in variables::collect(&gathered)? {
+        if value.reveal().contains('\0') {
+            let message = format!("{name} holds a NUL byte, which no variable can");
+            return Err(Error::new(Kind::InvalidInput, message)
+                .with_hint("Leave it out: vault run --only P --with NAME"));
+        }
         command.env(name.as_str(), value.reveal());
     }
     context.inherited.restore().map_err(|error| {

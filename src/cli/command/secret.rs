@@ -93,11 +93,14 @@ pub fn set(args: &SetArgs, context: &Context) -> Result<()> {
         stored_at: now,
     };
     let mut value = Some(value);
+    let store = context.store()?;
     let put = |document: &mut Document| {
         refuse_second(document, args)?;
         if let Some(value) = value.take() {
-            let existing = document.secret(name).ok().flatten();
-            let retired = document.retired_secret(name).ok().flatten();
+            let existing = document.secret(name).map_err(|bad| store.damaged(bad))?;
+            let retired = document
+                .retired_secret(name)
+                .map_err(|bad| store.damaged(bad))?;
             let credential = Credential::stored(AuthKind::Plain, value, existing, retired);
             document.put_secret(name, &credential);
         }
@@ -127,7 +130,7 @@ fn value_from(args: &SetArgs, context: &Context) -> Result<Secret> {
         named_variable(variable).ok_or_else(|| {
             Error::new(
                 Kind::InvalidInput,
-                format!("{variable} is not set or empty"),
+                format!("{variable} is not set, or empty"),
             )
             .with_hint("Set it for this command alone, or pipe the value in.")
         })?
@@ -149,7 +152,7 @@ fn value_from(args: &SetArgs, context: &Context) -> Result<Secret> {
                 ))
             })?
     };
-    Ok(read.without_trailing_newline())
+    Ok(read.without_trailing_line_feed())
 }
 
 fn refuse_second(document: &Document, args: &SetArgs) -> Result<()> {
@@ -172,31 +175,27 @@ pub fn unset(args: &UnsetArgs, context: &Context) -> Result<()> {
             .with_hint("See what there is: vault list")
     };
     let key = &opened.key;
-    let moment = context.moment("unset");
-    store.change(key, moment, crate::vault::Change::Ordinary, |document| {
+    let gone = context.commit(&store, key, "unset", |document| {
         let found = document.secret(name).map_err(|bad| store.damaged(bad))?;
         let retired = document
             .retired_secret(name)
             .map_err(|bad| store.damaged(bad))?;
-        match (found, args.purge) {
-            (Some(mut credential), false) => {
-                credential.retire(context.now);
-                document.retire_secret(name, Some(&credential));
-                Ok(())
-            }
-            (Some(_), true) => {
-                document.retire_secret(name, None);
-                Ok(())
-            }
-            (None, true) if retired.is_some() => {
-                document.retire_secret(name, None);
-                Ok(())
-            }
-            (None, _) => Err(missing()),
+        if found.is_none() && (retired.is_none() || !args.purge) {
+            return Err(missing());
         }
+        if args.purge {
+            document.retire_secret(name, None);
+            let gone = found.into_iter().chain(retired);
+            return Ok(gone.flat_map(Credential::into_secrets).collect());
+        }
+        if let Some(mut credential) = found {
+            credential.retire(context.now);
+            document.retire_secret(name, Some(&credential));
+        }
+        Ok(Vec::new())
     })?;
     if args.purge {
-        super::logout::purge_backups(&store, key, context, |document| {
+        super::logout::purge_backups(&store, key, &gone, context, |document| {
             document.secrets().any(|known| known == name)
                 || document.retired_secrets().any(|known| known == name)
         })?;
