@@ -198,7 +198,10 @@ fn a_passphrase_beside_an_identity_is_for_the_identity() {
     };
     let sources = Sources {
         // By flag and from the environment: they need not be of one rank.
-        ranks: vec![rank(vec![encrypted], vec![]), rank(vec![], vec![words("right")])],
+        ranks: vec![
+            rank(vec![encrypted], vec![]),
+            rank(vec![], vec![words("right")]),
+        ],
         session: None,
         identity_file: PathBuf::from("/nonexistent"),
         max_work_factor: 20,
