@@ -53,7 +53,7 @@ pub fn run(args: &GetArgs, context: &Context) -> Result<u8> {
     let shown = match &args.target {
         Target::Connection(reference) => {
             let reference = select::named(reference, args.connection.as_ref())?;
-            match find_connection(&reference, context) {
+            match find_connection(&reference, args.plainly_asked(context), context) {
                 // The word is the answer, and the exit code tells it to scripts.
                 Err(error)
                     if asks_status(args, context)
@@ -94,6 +94,14 @@ pub fn run(args: &GetArgs, context: &Context) -> Result<u8> {
     Ok(0)
 }
 
+impl GetArgs {
+    /// The field, where nothing but its value is asked for.
+    fn plainly_asked(&self, context: &Context) -> Option<&str> {
+        let plainly = self.show_secret && !context.output.json;
+        self.field.as_deref().filter(|_| plainly)
+    }
+}
+
 fn asks_status(args: &GetArgs, context: &Context) -> bool {
     args.field.as_deref() == Some("status") && !context.output.json
 }
@@ -115,21 +123,27 @@ fn is_ambiguous(reference: &crate::name::ConnectionRef, context: &Context) -> Re
     }))
 }
 
-fn find_connection(reference: &crate::name::ConnectionRef, context: &Context) -> Result<Shown> {
-    let catalog = context.catalog()?;
+/// `plain` is a field that is printed as it is stored, whatever a definition
+/// has to say of it.
+fn find_connection(
+    reference: &crate::name::ConnectionRef,
+    plain: Option<&str>,
+    context: &Context,
+) -> Result<Shown> {
     let opened = context.open_if_there()?;
     // A provider that nobody knows is a typo, unless something is stored of it.
-    let definition = catalog
-        .find(&reference.provider)
-        .map(|found| found.definition);
+    let definition = || {
+        let found = context.catalog()?.find(&reference.provider)?;
+        Ok::<_, Error>(found.definition)
+    };
     let Some((store, opened)) = opened else {
-        definition?;
+        definition()?;
         return Err(select::not_connected(reference));
     };
     let id = match select::existing(&opened.document, reference) {
         Ok(id) => id,
         Err(error) => {
-            definition?;
+            definition()?;
             return Err(error);
         }
     };
@@ -138,10 +152,15 @@ fn find_connection(reference: &crate::name::ConnectionRef, context: &Context) ->
         .connection(&id)
         .map_err(|bad| store.damaged(bad))?
         .ok_or_else(|| select::not_connected(reference))?;
+    let is_stored = |field| credential.value.fields.contains_key::<str>(field);
+    let definition = match plain.filter(|field| is_stored(field)) {
+        Some(_) => None,
+        None => definition().ok(),
+    };
     Ok(Shown::of(
         Name::Connection(id),
         credential,
-        definition.ok(),
+        definition,
         &opened.document,
         context.now,
     ))
