@@ -12,13 +12,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use vault::credential::{AuthKind, Credential, Value};
 use vault::name::{ConnectionId, FieldName};
 use vault::seal::{
-    DEFAULT_WORK_FACTOR, IdentityFile, PluginPrompt, Prompts, VaultKey, seal_to_passphrase,
-    seal_to_recipients,
+    DEFAULT_WORK_FACTOR, IdentityFile, Prompts, VaultKey, seal_to_passphrase, seal_to_recipients,
 };
 use vault::secret::Secret;
 use vault::vault::{Moment, Places, Roster, RosterEntry, Slotted, Store};
@@ -64,7 +62,7 @@ fn make(
         recipients: Some(seal_to_recipients(
             &key,
             std::slice::from_ref(&recipient),
-            &Prompts(Arc::new(Nobody)),
+            &Prompts::nobody(),
         )?),
         key,
         roster: Roster::new(
@@ -143,19 +141,4 @@ fn digits(index: usize) -> String {
             char::from(LETTERS[(state >> 58) as usize])
         })
         .collect()
-}
-
-struct Nobody;
-
-impl PluginPrompt for Nobody {
-    fn notice(&self, _: &str) {}
-    fn secret(&self, _: &str) -> Option<Secret> {
-        None
-    }
-    fn answer(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn confirm(&self, _: &str, _: &str, _: Option<&str>) -> Option<bool> {
-        None
-    }
 }

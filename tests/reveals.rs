@@ -10,11 +10,11 @@ use source::{Source, words};
 
 /// How often a file names `reveal`.
 const PLACES: &[(&str, usize)] = &[
-    ("cli/command/get.rs", 4),
     ("cli/command/init.rs", 1),
     ("cli/command/login.rs", 1),
     ("cli/command/run.rs", 2),
     ("cli/fields.rs", 4),
+    ("cli/shown.rs", 4),
     ("credential/mod.rs", 2),
     ("export/mod.rs", 1),
     ("import/dotenv.rs", 1),

@@ -16,6 +16,7 @@ mod output;
 mod places;
 mod refusal;
 mod select;
+mod shown;
 mod signals;
 mod table;
 mod terminal;

@@ -49,6 +49,26 @@ pub trait PluginPrompt: Send + Sync {
 #[derive(Clone)]
 pub struct Prompts(pub Arc<dyn PluginPrompt>);
 
+impl Prompts {
+    /// Prompts that reach nobody, for what must not ask.
+    pub fn nobody() -> Self {
+        struct Nobody;
+        impl PluginPrompt for Nobody {
+            fn notice(&self, _: &str) {}
+            fn secret(&self, _: &str) -> Option<Secret> {
+                None
+            }
+            fn answer(&self, _: &str) -> Option<String> {
+                None
+            }
+            fn confirm(&self, _: &str, _: &str, _: Option<&str>) -> Option<bool> {
+                None
+            }
+        }
+        Self(Arc::new(Nobody))
+    }
+}
+
 impl age::Callbacks for Prompts {
     fn display_message(&self, message: &str) {
         self.0.notice(message);

@@ -2,31 +2,17 @@
 
 use super::*;
 
-struct Nobody;
-
-impl PluginPrompt for Nobody {
-    fn notice(&self, _: &str) {}
-    fn secret(&self, _: &str) -> Option<Secret> {
-        None
-    }
-    fn answer(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn confirm(&self, _: &str, _: &str, _: Option<&str>) -> Option<bool> {
-        None
-    }
-}
-
-fn nobody() -> Prompts {
-    Prompts(Arc::new(Nobody))
-}
-
 fn secret(text: &str) -> Secret {
     Secret::from(text.to_owned())
 }
 
 fn opened_with(sealed: &str, opener: &Opener<'_>) -> Result<VaultKey, OpenError> {
-    open_slot(sealed.as_bytes(), opener, MAX_WORK_FACTOR, &nobody())
+    open_slot(
+        sealed.as_bytes(),
+        opener,
+        MAX_WORK_FACTOR,
+        &Prompts::nobody(),
+    )
 }
 
 #[test]
@@ -79,7 +65,12 @@ fn a_recipients_slot_opens_with_any_of_its_identities() {
     let (first, first_recipient) = IdentityFile::generate("2026-01-01T00:00:00Z");
     let (second, second_recipient) = IdentityFile::generate("2026-01-01T00:00:00Z");
     let (stranger, _) = IdentityFile::generate("2026-01-01T00:00:00Z");
-    let sealed = seal_to_recipients(&key, &[first_recipient, second_recipient], &nobody()).unwrap();
+    let sealed = seal_to_recipients(
+        &key,
+        &[first_recipient, second_recipient],
+        &Prompts::nobody(),
+    )
+    .unwrap();
     for identity in [first, second] {
         let file = IdentityFile::parse(identity.reveal().as_bytes(), "identity.txt").unwrap();
         let opened = opened_with(&sealed, &Opener::Identities(&file)).unwrap();

@@ -11,6 +11,7 @@ mod document;
 mod layout;
 mod lock;
 mod pin;
+mod roster;
 mod sealed;
 mod store;
 
@@ -26,9 +27,10 @@ use crate::text;
 
 pub use backup::{Backup, Purged};
 pub use commit::Change;
-pub use document::{Document, Roster, RosterEntry, SlotKind};
+pub use document::Document;
 pub use layout::Slots;
 pub use pin::Pin;
+pub use roster::{Roster, RosterEntry, SlotKind};
 pub use sealed::{Opened, Pinned, Sealed, Slotted};
 pub use store::{Places, Store};
 

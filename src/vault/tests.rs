@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -11,29 +10,10 @@ use super::*;
 use crate::credential::{AuthKind, Credential, Value};
 use crate::name::ConnectionId;
 use crate::seal::{
-    IdentityFile, MAX_WORK_FACTOR, Opener, PluginPrompt, Prompts, VaultKey, seal_to_passphrase,
+    IdentityFile, MAX_WORK_FACTOR, Opener, Prompts, VaultKey, seal_to_passphrase,
     seal_to_recipients,
 };
 use crate::secret::Secret;
-
-struct Nobody;
-
-impl PluginPrompt for Nobody {
-    fn notice(&self, _: &str) {}
-    fn secret(&self, _: &str) -> Option<Secret> {
-        None
-    }
-    fn answer(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn confirm(&self, _: &str, _: &str, _: Option<&str>) -> Option<bool> {
-        None
-    }
-}
-
-fn nobody() -> Prompts {
-    Prompts(Arc::new(Nobody))
-}
 
 fn moment() -> Moment<'static> {
     Moment {
@@ -85,7 +65,11 @@ impl Fixture {
                     Ok(Slotted {
                         key: key.clone(),
                         passphrase: None,
-                        recipients: Some(seal_to_recipients(&key, &[recipient], &nobody())?),
+                        recipients: Some(seal_to_recipients(
+                            &key,
+                            &[recipient],
+                            &Prompts::nobody(),
+                        )?),
                         roster: Roster::new(None, vec![entry]),
                     })
                 },
@@ -127,7 +111,7 @@ impl Fixture {
         let opened = sealed.try_slot(
             &Opener::Identities(&self.identity),
             MAX_WORK_FACTOR,
-            &nobody(),
+            &Prompts::nobody(),
         );
         match opened {
             Some(Ok(key)) => store.open(key),
@@ -619,7 +603,11 @@ fn between_the_announcement_of_a_new_key_and_the_change_either_vault_opens() {
         Ok(Slotted {
             key: new_key.clone(),
             passphrase: None,
-            recipients: Some(seal_to_recipients(&new_key, &identities, &nobody())?),
+            recipients: Some(seal_to_recipients(
+                &new_key,
+                &identities,
+                &Prompts::nobody(),
+            )?),
             roster: opened.document.roster.clone(),
         })
     };

@@ -3,11 +3,10 @@
 //! and by the tests beside this file, which run each for a moment.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use vault::name::{ConnectionRef, FieldName, ProviderName, Target, VariableName};
 use vault::provider::{Host, HostName, Template};
-use vault::seal::{Fingerprint, IdentityFile, Opener, PluginPrompt, Prompts, Recipient, VaultKey};
+use vault::seal::{Fingerprint, IdentityFile, Opener, Prompts, Recipient, VaultKey};
 use vault::secret::Secret;
 use vault::vault::{Document, Sealed};
 use zeroize::Zeroizing;
@@ -41,7 +40,7 @@ pub fn vault_file(bytes: &[u8]) {
     let Ok(sealed) = Sealed::parse(bytes.to_vec()) else {
         return;
     };
-    let prompts = Prompts(Arc::new(Nobody));
+    let prompts = Prompts::nobody();
     let words = Secret::from("fake words".to_owned());
     let identities = IdentityFile::parse(KEY.as_bytes(), "k").expect("the key above is one");
     let _ = sealed.fits(&key());
@@ -133,25 +132,9 @@ pub fn names(bytes: &[u8]) {
     let _ = vault::text::printable(&text);
 }
 
-struct Nobody;
-
-impl PluginPrompt for Nobody {
-    fn notice(&self, _: &str) {}
-    fn secret(&self, _: &str) -> Option<Secret> {
-        None
-    }
-    fn answer(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn confirm(&self, _: &str, _: &str, _: Option<&str>) -> Option<bool> {
-        None
-    }
-}
-
 /// Inputs that parse, so that what is made from them gets past the first line.
 pub mod seeds {
-    use super::{KEY, Nobody, WORK, key};
-    use std::sync::Arc;
+    use super::{KEY, WORK, key};
     use vault::seal::{IdentityFile, Prompts, seal_to_passphrase, seal_to_recipients};
     use vault::secret::Secret;
 
@@ -159,7 +142,7 @@ pub mod seeds {
 
     /// Both slots and a payload.
     pub fn vault_files() -> Vec<Vec<u8>> {
-        let prompts = Prompts(Arc::new(Nobody));
+        let prompts = Prompts::nobody();
         let file = IdentityFile::parse(KEY.as_bytes(), "k").expect("a key");
         let recipients = file.recipients().expect("a key has its public half");
         let words = Secret::from("fake words".to_owned());

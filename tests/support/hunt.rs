@@ -4,13 +4,11 @@
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-use vault::seal::{IdentityFile, Opener, PluginPrompt, Prompts, VaultKey};
-use vault::secret::Secret;
+use vault::seal::{IdentityFile, Opener, Prompts, VaultKey};
 use vault::vault::{Places, Store};
 
 /// A secret, in every form in which it could be seen.
@@ -117,25 +115,7 @@ pub fn vault_key(identity: &str, vault: &Path) -> Option<VaultKey> {
     let sealed = Store::at(places, None).ok()?.read().ok()??;
     let identity = IdentityFile::parse(identity.as_bytes(), "identity").ok()?;
     let opener = Opener::Identities(&identity);
-    sealed.try_slot(&opener, 20, &nobody())?.ok()
-}
-
-/// Prompts that reach nobody.
-pub fn nobody() -> Prompts {
-    struct Nobody;
-    impl PluginPrompt for Nobody {
-        fn notice(&self, _: &str) {}
-        fn secret(&self, _: &str) -> Option<Secret> {
-            None
-        }
-        fn answer(&self, _: &str) -> Option<String> {
-            None
-        }
-        fn confirm(&self, _: &str, _: &str, _: Option<&str>) -> Option<bool> {
-            None
-        }
-    }
-    Prompts(Arc::new(Nobody))
+    sealed.try_slot(&opener, 20, &Prompts::nobody())?.ok()
 }
 
 /// Regular files under a folder, in order; links are not followed.
