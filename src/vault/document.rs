@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::roster::{Roster, read_roster, write_roster};
+use super::roster::{Roster, parse_time, read_roster, write_roster};
 use super::{BadDocument, new_vault_id};
 use crate::credential::Credential;
 use crate::json::{JsonError, Members, Name, ObjectWriter, UniqueMap};
@@ -513,8 +513,4 @@ fn declared_format(text: &str) -> Option<u64> {
     serde_json::from_str::<Declared>(text)
         .ok()
         .map(|declared| declared.format)
-}
-
-pub(super) fn parse_time(text: &str, member: &'static str) -> Result<Timestamp, JsonError> {
-    text.parse().map_err(|_| JsonError::Member(member))
 }

@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use super::BadDocument;
-use super::document::parse_time;
 use crate::json::{JsonError, Members, ObjectWriter, Unknown};
 use crate::seal::Recipient;
 
@@ -103,4 +102,9 @@ pub(super) fn write_roster(roster: &Roster, object: &mut ObjectWriter<'_>) {
         entry.unknown.write(object);
     });
     roster.unknown.write(object);
+}
+
+/// A point in time as the document writes it.
+pub(super) fn parse_time(text: &str, member: &'static str) -> Result<Timestamp, JsonError> {
+    text.parse().map_err(|_| JsonError::Member(member))
 }
