@@ -929,3 +929,95 @@ fn a_carriage_return_is_part_of_a_plain_secret() {
     let exported = environment.vault(["export", "A", "--json"]).ok().json();
     assert_eq!(exported, json!({"A": "FAKE\r"}));
 }
+
+#[test]
+fn a_stray_quote_in_an_imported_file_hides_no_line_after_it() {
+    let environment = TestEnvironment::new();
+    let token = environment.secret("a token", "ghp_FAKEFAKEFAKEFAKEFAKEFAKEFAKEFAKEFAKE");
+    let file = format!("A=1\nJ=\"unterminated\nK=v\nGITHUB_TOKEN={token}\nL=\"x\"\nZ=1\n");
+    let path = environment.given("u.env", file);
+    let path_text = path.to_str().unwrap();
+    environment
+        .vault(["import", "--from", "dotenv", path_text])
+        .ok()
+        .says(contains("line 2").and(contains("J")));
+    std::fs::remove_file(path).unwrap();
+    environment
+        .vault(["get", "github", "--field", "status"])
+        .ok();
+    let names = json_of(&environment, &["list"])["secrets"].to_string();
+    for name in ["\"A\"", "\"K\"", "\"L\"", "\"Z\""] {
+        assert!(names.contains(name), "{name} in {names}");
+    }
+}
+
+#[test]
+fn a_vault_that_is_gone_is_no_healthy_home() {
+    let environment = TestEnvironment::new();
+    environment.log_in("first");
+    std::fs::remove_file(environment.vault_file()).unwrap();
+    let doctor = environment.vault(["doctor"]).finish();
+    assert_eq!(doctor.code, Some(1), "{doctor}");
+    assert!(doctor.stdout.contains("is gone"), "{doctor}");
+}
+
+#[test]
+fn no_stored_secret_leads_a_child_into_the_vault() {
+    let environment = TestEnvironment::new();
+    environment.vault(["set", "VAULT_HOME"]).stdin("FAKE").ok();
+    environment.vault(["set", "HARMLESS"]).stdin("FAKE").ok();
+    environment
+        .vault([
+            "run",
+            "--mode",
+            "env",
+            "--",
+            "sh",
+            "-c",
+            "echo $VAULT_HOME-$HARMLESS",
+        ])
+        .ok()
+        .says(contains("VAULT_HOME is left out"))
+        .prints(predicate::eq("-FAKE\n"));
+}
+
+#[test]
+fn a_newer_file_format_asks_for_an_update_and_crlf_is_named() {
+    let environment = TestEnvironment::new();
+    environment.log_in("first");
+    let text = std::fs::read_to_string(environment.vault_file()).unwrap();
+    std::fs::write(
+        environment.vault_file(),
+        text.replace("vault-file/1", "vault-file/2"),
+    )
+    .unwrap();
+    environment
+        .vault(["list"])
+        .fails(7)
+        .says(contains("Update vault"));
+    std::fs::write(environment.vault_file(), text.replace('\n', "\r\n")).unwrap();
+    environment.vault(["list"]).fails(7).says(contains("CRLF"));
+}
+
+#[test]
+fn list_says_which_connection_is_used_when_none_is_named() {
+    let environment = TestEnvironment::new();
+    environment.log_in("default");
+    environment.log_in("team");
+    let default_of = |environment: &TestEnvironment| {
+        let listed = json_of(environment, &["list", "--connected"]);
+        let connections = listed["providers"][0]["connections"]
+            .as_array()
+            .unwrap()
+            .clone();
+        let chosen: Vec<_> = connections
+            .into_iter()
+            .filter(|c| c["default"] == true)
+            .collect();
+        assert_eq!(chosen.len(), 1);
+        chosen[0]["connection"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(default_of(&environment), "default");
+    environment.vault(["default", "openai/team"]).ok();
+    assert_eq!(default_of(&environment), "team");
+}

@@ -542,6 +542,11 @@ fn doctor_says_what_is_well_and_what_is_not() {
     fs::write(environment.vault_file(), "junk").unwrap();
     assert!(checks(&environment, 1).contains("fail vault"));
     fs::remove_file(environment.vault_file()).unwrap();
+    // So is one that was here and is gone, until its owner says that it may be.
+    let gone = checks(&environment, 1);
+    assert!(gone.contains("fail vault: "), "{gone}");
+    assert!(gone.contains("is gone"), "{gone}");
+    environment.vault(["doctor", "--accept"]).ok();
     assert!(checks(&environment, 0).contains("warn vault: there is none"));
 }
 

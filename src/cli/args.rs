@@ -113,14 +113,14 @@ pub enum Command {
     /// Keep the vault open for a while, so that its passphrase is typed once
     Unlock(unlock::UnlockArgs),
     /// End what `unlock` began
-    #[command(after_help = "Example:\n  vault lock")]
+    #[command(after_help = "Examples:\n  vault lock\n  vault lock --json")]
     Lock,
     #[command(name = "__session", hide = true)]
     Session,
     /// Change the keys that open the vault
     Rekey(rekey::RekeyArgs),
     /// List who can open the vault
-    #[command(after_help = "Example:\n  vault recipients --json")]
+    #[command(after_help = "Examples:\n  vault recipients\n  vault recipients --json")]
     Recipients,
     /// List earlier values of a connection or secret
     History(history::HistoryArgs),

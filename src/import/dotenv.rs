@@ -107,12 +107,15 @@ impl<'a> Lines<'a> {
         };
         let read = &self.rest[..start + 1 + end];
         let after = inside[end + 1..].lines().next().unwrap_or_default().trim();
+        if !after.is_empty() && !after.starts_with('#') {
+            // The quote that closes it may be another line's that opens: only
+            // this line is given up, and none after it goes unread.
+            self.skip_line();
+            return Err(Reason::AfterQuote);
+        }
         self.number += read.matches('\n').count();
         self.rest = &self.rest[read.len()..];
         self.skip_line();
-        if !after.is_empty() && !after.starts_with('#') {
-            return Err(Reason::AfterQuote);
-        }
         Secret::from_utf8(value.into_bytes()).map_err(|_| Reason::NotText)
     }
 

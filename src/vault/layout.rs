@@ -32,11 +32,19 @@ pub(super) struct Layout {
 }
 
 impl Layout {
+    /// The number of a format that is not ours.
+    pub(super) fn foreign_format(bytes: &[u8]) -> Option<u64> {
+        let rest = bytes.strip_prefix(b"vault-file/")?;
+        let digits = rest.split(|byte| *byte == b'\n').next()?;
+        let format = std::str::from_utf8(digits).ok()?.parse().ok()?;
+        (format > 1).then_some(format)
+    }
+
     /// Finds the parts; the reason where the file has another form.
     pub(super) fn of(text: &str) -> Result<Self, &'static str> {
         let Some(body) = text.strip_prefix(MAGIC) else {
-            return Err(if text.starts_with("vault-file/") {
-                "its file format is newer than this version of vault"
+            return Err(if text.starts_with("vault-file/1\r\n") {
+                "its line endings were changed to CRLF; bring it back as it was (git: *.age -text)"
             } else {
                 "it does not begin like a vault file"
             });

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::layout::{LARGEST, Parts};
+use super::layout::{LARGEST, Layout, Parts};
 use super::lock;
 use super::pin::{Pin, PinFile};
 use super::sealed::{Opened, Pinned, Sealed};
@@ -285,6 +285,10 @@ impl Store {
             return Ok(None);
         };
         let loose_mode = file.loose_mode();
+        if let Some(format) = Layout::foreign_format(&file.bytes) {
+            let path = path.to_owned();
+            return Err(VaultError::Newer { path, format });
+        }
         // Taken out of the buffer that would be wiped: it is all sealed.
         let mut sealed = Sealed::parse(std::mem::take(&mut *file.bytes))
             .map_err(|reason| damaged(path, reason))?;

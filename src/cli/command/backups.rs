@@ -27,7 +27,7 @@ enum Action {
     #[command(
         after_help = "The keys that open the vault stay as they are. Only where the vault \
 itself cannot be opened any more does the earlier file come back whole, with its own keys.\n\n\
-Example:\n  vault backups restore 12"
+Examples:\n  vault backups\n  vault backups restore 12"
     )]
     Restore {
         /// Which one, as `backups` names them

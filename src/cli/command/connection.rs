@@ -25,8 +25,7 @@ pub struct DefaultArgs {
 /// Give a connection another name
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Its history and that it is the default go with it.\n\nExample:\n  vault \
-rename openai/team work"
+    after_help = "Its history and that it is the default go with it.\n\nExamples:\n  vault rename openai/team work\n  vault rename openai default2"
 )]
 pub struct RenameArgs {
     /// The connection

@@ -80,6 +80,14 @@ impl Findings {
     }
 
     fn add(&mut self, name: &'static str, mark: Mark, message: String, hint: Option<String>) {
+        // One file may be named twice, by its place and by a variable.
+        if self
+            .0
+            .iter()
+            .any(|known| known.name == name && known.message == message)
+        {
+            return;
+        }
         self.0.push(Check {
             name,
             mark,
@@ -165,6 +173,10 @@ fn check_vault(findings: &mut Findings, store: &Store, context: &Context) {
     let sealed = match store.read() {
         Ok(Some(sealed)) => sealed,
         Ok(None) => {
+            if let Err(error) = store.refuse_another() {
+                findings.failed("vault", &error.into());
+                return;
+            }
             let message = format!("there is none at {}", path.display());
             findings.warn(
                 "vault",

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::cli::context::Context;
 use crate::cli::output;
+use crate::cli::select::{self, Unnamed};
 use crate::cli::table::{Table, terminal_width};
 use crate::credential::Credential;
 use crate::error::Result;
@@ -83,7 +84,9 @@ fn gather(args: &ListArgs, context: &Context) -> Result<(Vec<Listed>, Secrets)> 
             if args.due && !credential.is_due(context.now) {
                 continue;
             }
-            let chosen = document.default_of(&id.provider) == Some(&id.connection);
+            // The one that is used when none is named, chosen or not.
+            let meant = select::unnamed(document, &id.provider);
+            let chosen = matches!(meant, Unnamed::One(name) if *name == id.connection);
             // Something may be stored of a provider whose definition is gone.
             providers
                 .entry(id.provider.clone())
@@ -204,7 +207,11 @@ fn print_table(
             rows += 1;
         }
         for (name, credential, chosen) in &listed.connections {
-            let mark = if *chosen { " *" } else { "" };
+            let mark = if *chosen && listed.connections.len() > 1 {
+                " *"
+            } else {
+                ""
+            };
             table.row([
                 listed.name.as_str(),
                 &format!("{name}{mark}"),

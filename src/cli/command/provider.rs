@@ -30,20 +30,30 @@ pub struct ProviderArgs {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// List all providers
+    #[command(after_help = "Examples:\n  vault provider list\n  vault provider list --json")]
     List,
     /// Tell what is known of a provider
+    #[command(
+        after_help = "Examples:\n  vault provider show openai\n  vault provider show openai --json"
+    )]
     Show {
         /// The provider
         #[arg(value_name = "P")]
         name: ProviderName,
     },
     /// Check a definition without registering it
+    #[command(
+        after_help = "Examples:\n  vault provider validate mine.json\n  vault provider validate mine.json --json"
+    )]
     Validate {
         /// The JSON file
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
     /// Check a definition and put it into the providers folder
+    #[command(
+        after_help = "Examples:\n  vault provider register mine.json\n  vault provider register mine.json --force"
+    )]
     Register {
         /// The JSON file
         #[arg(value_name = "FILE")]
@@ -53,18 +63,26 @@ enum Action {
         force: bool,
     },
     /// Remove a definition of your own
+    #[command(
+        after_help = "Examples:\n  vault provider remove mycompany\n  vault provider remove openai   # back to the bundled one"
+    )]
     Remove {
         /// The provider
         #[arg(value_name = "P")]
         name: ProviderName,
     },
     /// Print the JSON Schema of definitions
+    #[command(
+        after_help = "Examples:\n  vault provider schema\n  vault provider schema > provider.schema.json"
+    )]
     Schema,
 }
 
 /// Print the definition of a provider as JSON, fit to be edited
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  vault inspect openai > \"$VAULT_HOME/providers/openai.json\"")]
+#[command(
+    after_help = "Examples:\n  vault inspect openai\n  vault inspect openai > \"$VAULT_HOME/providers/openai.json\""
+)]
 pub struct InspectArgs {
     /// The provider
     #[arg(value_name = "P")]

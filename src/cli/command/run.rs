@@ -78,6 +78,12 @@ fn replace(args: &RunArgs, context: &Context) -> Result<u8> {
         command.env_remove(variable);
     }
     for (name, value) in variables::collect(&gathered)? {
+        if VAULT_VARIABLES.contains(&name.as_str()) {
+            context.output.warn(&format!(
+                "{name} is left out: it could lead the program into the vault."
+            ));
+            continue;
+        }
         if value.reveal().contains('\0') {
             let message = format!("{name} holds a NUL byte, which no variable can");
             return Err(Error::new(Kind::InvalidInput, message)
