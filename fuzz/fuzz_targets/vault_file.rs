@@ -1,7 +1,3 @@
 #![no_main]
 
-#[allow(dead_code)] // the other targets
-#[path = "../../tests/fuzz/parsers.rs"]
-mod parsers;
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| parsers::vault_file(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| vault_fuzz::parsers::vault_file(bytes));

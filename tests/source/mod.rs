@@ -1,7 +1,11 @@
 //! The program's own source as tests of its shape read it: without comments
 //! and without the content of strings.
 
-#![allow(dead_code, clippy::unwrap_used)] // each test file uses its own part
+#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy.toml excepts tests, not their helpers"
+)]
 
 use std::fs;
 use std::path::Path;

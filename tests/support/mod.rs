@@ -3,9 +3,11 @@
 //! a hunt for the secrets that a test registered, in everything that a run
 //! printed and every file that it left behind.
 
-// Each test file uses its own part of this, and the exception for tests in
-// clippy.toml does not reach their helpers.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy.toml excepts tests, not their helpers"
+)]
 
 mod hunt;
 pub mod terminal;
