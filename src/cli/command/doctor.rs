@@ -1,17 +1,21 @@
 //! `doctor`: is everything as it should be?
 
+mod accept;
+mod findings;
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::json;
+
+use accept::accept;
+use findings::{Findings, report};
 
 use crate::cli::context::Context;
-use crate::cli::output;
 use crate::cli::places::Places;
 use crate::cli::terminal::Terminal;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::process;
 use crate::provider::Source;
 use crate::text;
@@ -27,74 +31,6 @@ pub struct DoctorArgs {
     /// Take an older, forked or other vault than was last seen here as the new truth
     #[arg(long)]
     accept: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mark {
-    Ok,
-    Warn,
-    Fail,
-}
-
-impl Mark {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warn => "warn",
-            Self::Fail => "fail",
-        }
-    }
-}
-
-struct Check {
-    name: &'static str,
-    mark: Mark,
-    message: String,
-    hint: Option<String>,
-}
-
-/// What was looked at, in order.
-#[derive(Default)]
-struct Findings(Vec<Check>);
-
-impl Findings {
-    fn ok(&mut self, name: &'static str, message: impl Into<String>) {
-        self.add(name, Mark::Ok, message.into(), None);
-    }
-
-    fn warn(&mut self, name: &'static str, message: impl Into<String>, hint: impl Into<String>) {
-        self.add(name, Mark::Warn, message.into(), Some(hint.into()));
-    }
-
-    fn fail(&mut self, name: &'static str, message: impl Into<String>, hint: impl Into<String>) {
-        self.add(name, Mark::Fail, message.into(), Some(hint.into()));
-    }
-
-    fn failed(&mut self, name: &'static str, error: &Error) {
-        self.add(
-            name,
-            Mark::Fail,
-            error.to_string(),
-            error.hint().map(str::to_owned),
-        );
-    }
-
-    fn add(&mut self, name: &'static str, mark: Mark, message: String, hint: Option<String>) {
-        // One file may be named twice, by its place and by a variable.
-        if self
-            .0
-            .iter()
-            .any(|known| known.name == name && known.message == message)
-        {
-            return;
-        }
-        self.0.push(Check {
-            name,
-            mark,
-            message,
-            hint,
-        });
-    }
 }
 
 /// Checks, or accepts.
@@ -114,57 +50,6 @@ pub fn run(args: &DoctorArgs, context: &Context) -> Result<()> {
     check_process(&mut findings);
     check_other_vaults(&mut findings, context);
     report(&findings, context)
-}
-
-fn report(findings: &Findings, context: &Context) -> Result<()> {
-    let failed = findings
-        .0
-        .iter()
-        .filter(|check| check.mark == Mark::Fail)
-        .count();
-    if context.output.json {
-        let checks = findings.0.iter().map(|check| {
-            json!({
-                "name": check.name,
-                "status": check.mark.as_str(),
-                "message": check.message,
-                "hint": check.hint,
-            })
-        });
-        output::print_json(&json!({"checks": checks.collect::<Vec<_>>()}))?;
-    } else {
-        let mut text = String::new();
-        for check in &findings.0 {
-            let mark = painted(check.mark, context.output.color_out);
-            let message = text::printable_lines(&check.message);
-            text.push_str(&format!("{mark}  {}: {message}\n", check.name));
-            if let Some(hint) = &check.hint {
-                text.push_str(&format!("      {}\n", text::printable_lines(hint)));
-            }
-        }
-        output::print(&text)?;
-    }
-    match failed {
-        0 => Ok(()),
-        1 => Err(Error::new(Kind::Failed, "1 check failed")
-            .with_hint("Do what stands under it, then: vault doctor")),
-        more => Err(Error::new(Kind::Failed, format!("{more} checks failed"))
-            .with_hint("Do what stands under them, then: vault doctor")),
-    }
-}
-
-fn painted(mark: Mark, color: bool) -> String {
-    let word = format!("{:4}", mark.as_str());
-    let code = match mark {
-        Mark::Ok => "32",
-        Mark::Warn => "33",
-        Mark::Fail => "31",
-    };
-    if color {
-        format!("\x1b[{code}m{word}\x1b[0m")
-    } else {
-        word
-    }
 }
 
 /// Opens the vault without asking anybody, as a script would.
@@ -463,60 +348,4 @@ fn check_other_vaults(findings: &mut Findings, context: &Context) {
     if !any {
         findings.ok("path", "no other program called vault");
     }
-}
-
-/// Takes the vault as it is, after showing what was expected and what is.
-fn accept(context: &Context) -> Result<()> {
-    let store = context.store()?;
-    let Some(sealed) = store.read()? else {
-        return forget(&store, context);
-    };
-    let unlocked = context.unlock(&sealed)?;
-    let opened = store.open_unpinned(&sealed, unlocked.key)?;
-    let found = opened.pin();
-    let seen = store.pin().ok().flatten();
-    if context.output.json {
-        store.accept(&opened)?;
-        let shown = |pin: &crate::vault::Pin| json!({"fingerprint": pin.fingerprint.to_string(), "generation": pin.generation});
-        return output::print_json(&json!({
-            "seen": seen.as_ref().map(shown),
-            "accepted": shown(&found),
-        }));
-    }
-    let line = |pin: &crate::vault::Pin| {
-        format!(
-            "generation {}, fingerprint {}",
-            pin.generation, pin.fingerprint
-        )
-    };
-    let before = seen.as_ref().map_or_else(|| "nothing".to_owned(), line);
-    // Before anything is done, and data: it is there for whoever looks later
-    // for what was accepted.
-    output::print(&format!(
-        "Last seen here: {before}\nThe vault now:  {}, last changed {}\n",
-        line(&found),
-        opened.document.updated_at
-    ))?;
-    store.accept(&opened)?;
-    context.output.note("Accepted.");
-    Ok(())
-}
-
-/// Takes it that the vault which was seen here is gone for good.
-fn forget(store: &Store, context: &Context) -> Result<()> {
-    let Some(seen) = store.pin().ok().flatten() else {
-        return Err(context.no_vault());
-    };
-    store.forget()?;
-    if context.output.json {
-        return output::print_json(&json!({
-            "seen": {"fingerprint": seen.fingerprint.to_string(), "generation": seen.generation},
-            "accepted": null,
-        }));
-    }
-    context.output.note(&format!(
-        "Last seen here: generation {}, fingerprint {}\nThe vault now:  none\nAccepted.",
-        seen.generation, seen.fingerprint
-    ));
-    Ok(())
 }
