@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use super::detect::Detect;
 use super::field::Field;
 use super::host::{BadHost, Host, HostName, Injection};
 use super::oauth::OAuth;
@@ -46,8 +47,9 @@ pub struct Definition {
     pub key_url: Option<String>,
     /// Its documentation.
     pub docs: Option<String>,
-    /// How to see whether a credential is alive.
-    pub verify: Option<Verify>,
+    /// How to see whether a credential is alive: the first whose condition
+    /// is met.
+    pub verify: Vec<Verify>,
     /// Where its API begins, unless the connection says otherwise.
     pub base_url: Option<String>,
     /// The variables that its SDKs read a base URL from.
@@ -57,7 +59,7 @@ pub struct Definition {
     /// After how many days a key wants to be replaced.
     pub rotate_after_days: Option<u32>,
     /// What its keys look like among other text.
-    pub detect: Vec<Pattern>,
+    pub detect: Vec<Detect>,
     /// Anyone can have a host under its suffixes.
     pub tenant: bool,
     /// Which of two providers on one host wins: the higher.
@@ -83,6 +85,9 @@ pub enum AuthKind {
     OAuth2,
     /// Requests signed with an AWS key.
     AwsSigV4,
+    /// Tokens asked for with a signed assertion (RFC 7523), such as with the
+    /// key of a Google service account.
+    JwtBearer,
     /// A kind that this program does not know.
     Other(String),
 }
@@ -96,6 +101,7 @@ impl AuthKind {
             Self::Basic => "basic",
             Self::OAuth2 => "oauth2",
             Self::AwsSigV4 => "aws_sigv4",
+            Self::JwtBearer => "jwt_bearer",
             Self::Other(word) => word,
         }
     }
@@ -109,6 +115,7 @@ impl From<&str> for AuthKind {
             "basic" => Self::Basic,
             "oauth2" => Self::OAuth2,
             "aws_sigv4" => Self::AwsSigV4,
+            "jwt_bearer" => Self::JwtBearer,
             other => Self::Other(other.to_owned()),
         }
     }
@@ -276,6 +283,11 @@ impl Definition {
                 .flat_map(|other| [Some(&other.pattern), other.unless.as_ref()]);
             others.chain([field.pattern.as_ref()]).flatten()
         });
-        of_fields.chain(&self.detect).try_for_each(Pattern::check)
+        let of_keys = self.detect.iter().map(|detect| &detect.pattern);
+        let conditions = self.verify.iter().filter_map(|verify| verify.when.as_ref());
+        of_fields
+            .chain(of_keys)
+            .chain(conditions.map(|when| &when.pattern))
+            .try_for_each(Pattern::check)
     }
 }

@@ -78,7 +78,14 @@ impl Field {
                 "Copy it again, or check what the pipe brings: printf '%s' \"$KEY\" | wc -c",
             ));
         }
-        if !self.is_multiline && value.contains(is_broken) {
+        // Only a pattern can say that a space belongs into a value.
+        let is_spaced = |pattern: &Pattern| {
+            !value.contains(|c: char| is_broken(c) && c != ' ') && pattern.fits(value)
+        };
+        if !self.is_multiline
+            && value.contains(is_broken)
+            && !self.pattern.as_ref().is_some_and(is_spaced)
+        {
             return Err(self
                 .refusal("The", "has white space or control characters inside.")
                 .with_hint("Copy it again, as one line; something else came with it."));

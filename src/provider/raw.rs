@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use serde::de::{Deserialize, Deserializer};
+use serde::de::{self, Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::field::Examples;
-use super::lenient::{or_default, parsed};
+use super::lenient::{one_or_many, or_default, parsed};
 use super::oauth::OAuth;
 use super::pattern::Pattern;
 use super::placement::Template;
-use super::verify::Verify;
+use super::verify::{Answer, Tells};
 use crate::name::{FieldName, ProviderName, VariableName};
 
 /// The members that we know; the schema describes the same ones.
@@ -66,8 +66,8 @@ pub(super) struct Raw {
     pub(super) docs: Option<String>,
     #[serde(default)]
     pub(super) docs_url: Option<String>,
-    #[serde(default)]
-    pub(super) verify: Option<Verify>,
+    #[serde(default, deserialize_with = "one_or_many")]
+    pub(super) verify: Vec<RawVerify>,
     #[serde(default)]
     pub(super) base_url: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
@@ -79,7 +79,7 @@ pub(super) struct Raw {
     #[serde(default, deserialize_with = "or_default")]
     pub(super) reject_patterns: Vec<RawLookalike>,
     #[serde(default, deserialize_with = "or_default")]
-    pub(super) detect: Vec<Parsed<Pattern>>,
+    pub(super) detect: Vec<RawDetect>,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) tenant: bool,
     #[serde(default, deserialize_with = "or_default")]
@@ -168,6 +168,86 @@ pub(super) struct RawLookalike {
     pub(super) certain: bool,
     #[serde(default)]
     pub(super) field: Option<Parsed<FieldName>>,
+}
+
+#[derive(serde::Deserialize)]
+pub(super) struct RawVerify {
+    #[serde(default)]
+    pub(super) when: Option<RawWhen>,
+    #[serde(default)]
+    pub(super) method: Option<String>,
+    pub(super) url: Parsed<Template>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) headers: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) inject: Option<Vec<RawPlacement>>,
+    #[serde(default)]
+    pub(super) body: Option<String>,
+    #[serde(default)]
+    pub(super) form: Option<BTreeMap<String, Parsed<Template>>>,
+    #[serde(default)]
+    pub(super) json: Option<Value>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) answers: Vec<Answer>,
+    #[serde(default)]
+    pub(super) tells: Option<Tells>,
+    #[serde(default)]
+    pub(super) note: Option<String>,
+}
+
+#[derive(serde::Deserialize)]
+pub(super) struct RawWhen {
+    pub(super) field: Parsed<FieldName>,
+    pub(super) pattern: Parsed<Pattern>,
+}
+
+/// A shape of keys: an expression, or one with more to say about it.
+pub(super) struct RawDetect {
+    pub(super) pattern: Parsed<Pattern>,
+    pub(super) field: Option<Parsed<FieldName>>,
+    pub(super) min_entropy: Option<f64>,
+    pub(super) examples: Examples,
+}
+
+impl<'de> Deserialize<'de> for RawDetect {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(serde::Deserialize)]
+        struct Written {
+            pattern: Parsed<Pattern>,
+            #[serde(default)]
+            field: Option<Parsed<FieldName>>,
+            #[serde(default)]
+            min_entropy: Option<f64>,
+            #[serde(default, deserialize_with = "or_default")]
+            examples: Examples,
+        }
+
+        struct Form;
+        impl<'de> de::Visitor<'de> for Form {
+            type Value = RawDetect;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an expression, or an object with a 'pattern'")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<RawDetect, E> {
+                Ok(RawDetect {
+                    pattern: Parsed(text.parse().map_err(E::custom)?),
+                    field: None,
+                    min_entropy: None,
+                    examples: Examples::default(),
+                })
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<RawDetect, A::Error> {
+                let written = Written::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                Ok(RawDetect {
+                    pattern: written.pattern,
+                    field: written.field,
+                    min_entropy: written.min_entropy,
+                    examples: written.examples,
+                })
+            }
+        }
+        deserializer.deserialize_any(Form)
+    }
 }
 
 /// A value that is read from a JSON string by its own rules.

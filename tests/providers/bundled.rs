@@ -1,6 +1,6 @@
 //! The definitions that come with the program.
 
-use vault::provider::{AuthKind, Catalog, Definition, Injection, Source};
+use vault::provider::{AuthKind, Catalog, Definition, Examples, Injection, Source};
 use vault::secret::Secret;
 
 fn find(name: &str) -> Definition {
@@ -47,7 +47,14 @@ fn every_pattern_is_anchored_small_and_true_to_its_examples() {
             .iter()
             .filter_map(|field| field.pattern.as_ref());
         for pattern in patterns
-            .chain(&definition.detect)
+            .chain(definition.detect.iter().map(|detect| &detect.pattern))
+            .chain(
+                definition
+                    .verify
+                    .iter()
+                    .flat_map(|verify| &verify.when)
+                    .map(|when| &when.pattern),
+            )
             .chain(lookalikes.map(|other| &other.pattern))
         {
             let text = pattern.as_str();
@@ -67,6 +74,28 @@ fn every_pattern_is_anchored_small_and_true_to_its_examples() {
             for example in examples.fitting.iter().filter(|_| field.is_secret) {
                 assert!(example.to_lowercase().contains("fa"), "{place}: look fake");
             }
+        }
+        for detect in definition
+            .detect
+            .iter()
+            .filter(|detect| detect.examples != Examples::default())
+        {
+            let place = format!("{}: {}", definition.name, detect.pattern.as_str());
+            let examples = &detect.examples;
+            let fits = |value: &String| detect.pattern.fits(value);
+            assert!(
+                !examples.fitting.is_empty() && !examples.unfitting.is_empty(),
+                "{place}"
+            );
+            assert!(examples.fitting.iter().all(fits), "{place}");
+            assert!(!examples.unfitting.iter().any(fits), "{place}");
+            assert!(
+                examples
+                    .fitting
+                    .iter()
+                    .all(|value| value.to_lowercase().contains("fa")),
+                "{place}: look fake"
+            );
         }
     }
 }

@@ -102,6 +102,7 @@ fn is_of_type(value: &Value, name: &str) -> bool {
         "null" => value.is_null(),
         "boolean" => value.is_boolean(),
         "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
         "string" => value.is_string(),
         "array" => value.is_array(),
         "object" => value.is_object(),
@@ -146,6 +147,10 @@ fn the_schema_refuses_what_a_definition_cannot_hold() {
         json!({"inject": [{"in": "basic", "username": "b"}]}),
         json!({"extra_headers": {"a": 1}}),
         json!({"verify": {"url": "https://a.example", "answers": [{"status": 200, "result": "?"}]}}),
+        json!({"verify": {"method": "DELETE", "url": "https://a.example"}}),
+        json!({"verify": [{"method": "GET"}]}),
+        json!({"verify": {"url": "https://a.example", "when": {"field": "a"}}}),
+        json!({"detect": [{"min_entropy": 3}]}),
         json!({"rotate_after_days": 0}),
     ] {
         assert_ne!(check(&wrong), Vec::<String>::new(), "{wrong}");

@@ -4,8 +4,9 @@
 use super::{Problem, unwrap_all};
 use crate::name::{BadName, FieldName, VariableName};
 use crate::provider::definition::AuthKind;
+use crate::provider::detect::Detect;
 use crate::provider::field::{Examples, Field, Lookalike};
-use crate::provider::raw::{Parsed, Raw, RawApiKey, RawField, RawLookalike};
+use crate::provider::raw::{Parsed, Raw, RawApiKey, RawDetect, RawField, RawLookalike};
 use crate::text::printable;
 
 /// What a login asks for.
@@ -154,6 +155,28 @@ pub(super) fn add_lookalikes(
         });
     }
     Ok(())
+}
+
+/// What keys look like, each for a field that is there.
+pub(super) fn detects(written: Vec<RawDetect>, fields: &[Field]) -> Result<Vec<Detect>, Problem> {
+    written
+        .into_iter()
+        .map(|written| {
+            let field = written.field.map(|Parsed(name)| name);
+            if let Some(name) = &field
+                && !fields.iter().any(|known| known.name == *name)
+            {
+                let message = format!("'detect' is for a field '{name}' that is not there");
+                return Err(Problem::new(message, name.as_str()));
+            }
+            Ok(Detect {
+                pattern: written.pattern.0,
+                field,
+                min_entropy: written.min_entropy,
+                examples: written.examples,
+            })
+        })
+        .collect()
 }
 
 /// The field that a definition's own word for it means: authsome's newer

@@ -3,16 +3,17 @@
 
 mod fields;
 mod placements;
+mod verify;
 
 use std::borrow::Cow;
 
-use self::fields::{add_lookalikes, exports, fields};
+use self::fields::{add_lookalikes, detects, exports, fields};
 use self::placements::{check_header, placements};
+use self::verify::requests;
 use super::definition::{AuthKind, Definition};
 use super::host::{Host, Injection};
-use super::placement::Part;
 use super::raw::{Parsed, Raw};
-use crate::name::{FieldName, ProviderName};
+use crate::name::ProviderName;
 use crate::text::printable;
 
 /// What is wrong, and a text of the file to find the place by.
@@ -59,7 +60,9 @@ pub(super) fn assemble(
             .take()
             .or(registration.registration_endpoint);
     }
-    let definition = Definition {
+    let detect = detects(std::mem::take(&mut raw.detect), &fields)?;
+    let verify = std::mem::take(&mut raw.verify);
+    let mut definition = Definition {
         name,
         display_name,
         description: raw.description,
@@ -77,12 +80,12 @@ pub(super) fn assemble(
             .collect(),
         key_url: raw.key_url,
         docs: raw.docs.or(raw.docs_url),
-        verify: raw.verify,
+        verify: Vec::new(),
         base_url: raw.base_url,
         base_url_env: unwrap_all(raw.base_url_env),
         usage: raw.usage,
         rotate_after_days: raw.rotate_after_days.map(u32::from),
-        detect: unwrap_all(raw.detect),
+        detect,
         tenant: raw.tenant,
         priority: raw.priority,
         oauth: raw.oauth,
@@ -90,7 +93,7 @@ pub(super) fn assemble(
         warnings,
         text,
     };
-    check_verify(&definition)?;
+    definition.verify = requests(verify, &definition)?;
     Ok(definition)
 }
 
@@ -149,56 +152,4 @@ fn hosts(raw: &Raw, warnings: &mut Vec<String>) -> Result<Vec<Host>, Problem> {
         hosts.push(host);
     }
     Ok(hosts)
-}
-
-/// The credential goes along with this request too, so its host must be one
-/// of the provider's, as far as it is not the connection's to say.
-fn check_verify(definition: &Definition) -> Result<(), Problem> {
-    let Some(verify) = &definition.verify else {
-        return Ok(());
-    };
-    for (header, value) in &verify.headers {
-        check_header(header, value)?;
-    }
-    let is_field = |name: &FieldName| {
-        matches!(name.as_str(), "base_url" | "access_token")
-            || definition.fields.iter().any(|field| field.name == *name)
-    };
-    if let Some(name) = verify.url.fields().find(|name| !is_field(name)) {
-        let message = format!("'verify' needs a field '{name}' that is not there");
-        return Err(Problem::new(message, "verify"));
-    }
-    if let [Part::Field(name), rest @ ..] = verify.url.parts()
-        && name.as_str() == "base_url"
-        && rest.first().is_none_or(begins_a_path)
-    {
-        return Ok(());
-    }
-    // Whatever the fields hold, the host must be under one of the provider's.
-    let url: String = verify
-        .url
-        .parts()
-        .iter()
-        .map(|part| match part {
-            Part::Text(text) => text.as_str(),
-            Part::Field(_) => "x",
-        })
-        .collect();
-    let address = url.split(['?', '#']).next().unwrap_or(&url);
-    let target =
-        Host::parse(address, None).map_err(|bad| Problem::new(bad.to_string(), "verify"))?;
-    let is_own = definition.hosts.iter().any(|entry| {
-        entry.injection != Injection::Never
-            && target.exact().is_some_and(|host| entry.matches(host))
-    });
-    if is_own {
-        Ok(())
-    } else {
-        let message = "'verify' goes to a host that is not the provider's";
-        Err(Problem::new(message, "verify"))
-    }
-}
-
-fn begins_a_path(part: &Part) -> bool {
-    matches!(part, Part::Text(text) if text.starts_with('/'))
 }

@@ -62,7 +62,7 @@ pub(super) fn placements(
 }
 
 /// Nothing of a definition's own can end a header, a line or a path early.
-fn check_spot(spot: &Spot) -> Result<(), Problem> {
+pub(super) fn check_spot(spot: &Spot) -> Result<(), Problem> {
     let texts = |template: &Template| -> String {
         template
             .parts()
@@ -125,7 +125,10 @@ fn usual_spot(
     }))
 }
 
-fn placement(written: RawPlacement, base_url: Option<&str>) -> Result<Placement, Problem> {
+pub(super) fn placement(
+    written: RawPlacement,
+    base_url: Option<&str>,
+) -> Result<Placement, Problem> {
     let lacks = |what: &str| Problem::new(format!("an 'inject' entry lacks '{what}'"), "inject");
     let value = written.value.map(|Parsed(value)| value);
     let spot = match written.place {
