@@ -4,6 +4,7 @@
 //! own row's siblings unless `tests/layers.rs` says so. The library exists
 //! for the binary, its tests and its fuzz targets; it promises no API.
 
+pub mod broker;
 pub mod cli;
 pub mod credential;
 pub mod error;
@@ -12,6 +13,7 @@ pub mod files;
 pub mod import;
 pub mod json;
 pub mod name;
+pub mod net;
 pub mod process;
 pub mod provider;
 pub mod seal;

@@ -36,11 +36,17 @@ fn providers_connections_fields_and_formats_complete() {
     let made = TestEnvironment::new().with_identity_vault();
     made.log_in("team");
     made.vault(["set", "DATABASE_URL"]).stdin("FAKE").ok();
-    assert_eq!(offered(&made, &["get", "opena"]), ["openai", "openai/team"]);
+    assert_eq!(
+        offered(&made, &["get", "opena"]),
+        ["openai", "openai-codex", "openai/team"]
+    );
     assert_eq!(offered(&made, &["get", "openai/"]), ["openai/team"]);
     assert_eq!(offered(&made, &["get", "DATA"]), ["DATABASE_URL"]);
     assert_eq!(offered(&made, &["unset", "D"]), ["DATABASE_URL"]);
-    assert_eq!(offered(&made, &["revoke", "opena"]), ["openai"]);
+    assert_eq!(
+        offered(&made, &["revoke", "opena"]),
+        ["openai", "openai-codex"]
+    );
     assert_eq!(
         offered(&made, &["get", "openai", "--connection", ""]),
         ["team"]
@@ -65,12 +71,18 @@ fn without_a_silent_way_in_connections_are_left_out() {
     made.log_in("team");
     let before = made.files_under(made.home());
     let start = std::time::Instant::now();
-    assert_eq!(offered(&made, &["get", "opena"]), ["openai"]);
+    assert_eq!(
+        offered(&made, &["get", "opena"]),
+        ["openai", "openai-codex"]
+    );
     assert!(start.elapsed().as_secs() < 5);
     assert_eq!(made.files_under(made.home()), before);
     // With a session there is one.
     made.vault(["unlock", "--ttl", "1m"]).ok();
-    assert_eq!(offered(&made, &["get", "opena"]), ["openai", "openai/team"]);
+    assert_eq!(
+        offered(&made, &["get", "opena"]),
+        ["openai", "openai-codex", "openai/team"]
+    );
     made.vault(["lock"]).ok();
 }
 
@@ -80,7 +92,10 @@ fn whatever_is_wrong_nothing_is_said_and_nothing_written() {
         let made = TestEnvironment::new();
         support::make_folder(made.home());
         fs::write(made.vault_file(), content).unwrap();
-        assert_eq!(offered(&made, &["get", "opena"]), ["openai"]);
+        assert_eq!(
+            offered(&made, &["get", "opena"]),
+            ["openai", "openai-codex"]
+        );
     }
     let mut made = TestEnvironment::new();
     assert!(offered(&made, &["get", "nothing-of-the-kind"]).is_empty());
@@ -167,7 +182,7 @@ fn bash_completes() {
     if let Some(answer) = in_shell(&made, "bash", &["--norc", "-c"], &ask) {
         assert_eq!(
             answer.lines().collect::<Vec<_>>(),
-            ["openai", "openai/team"]
+            ["openai", "openai-codex", "openai/team"]
         );
     }
 }
@@ -185,7 +200,7 @@ fn fish_completes() {
             .lines()
             .map(|line| line.split('\t').next().unwrap())
             .collect();
-        assert_eq!(names, ["openai", "openai/team"]);
+        assert_eq!(names, ["openai", "openai-codex", "openai/team"]);
     }
 }
 
@@ -207,7 +222,7 @@ fn zsh_completes() {
             .lines()
             .map(|line| line.split(':').next().unwrap())
             .collect();
-        assert_eq!(names, ["openai", "openai/team"]);
+        assert_eq!(names, ["openai", "openai-codex", "openai/team"]);
     }
 }
 

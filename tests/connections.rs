@@ -635,7 +635,8 @@ fn a_local_server_needs_no_key() {
     environment.vault(["login", "ollama"]).ok();
     let shown = json_of(&environment, &["get", "ollama"]);
     assert_eq!(shown["auth_type"], "none");
-    assert_eq!(shown["fields"], json!({}));
+    let nothing = json!({"secret": true, "value": null});
+    assert_eq!(shown["fields"], json!({"api_key": nothing}));
     environment
         .vault(["export", "ollama", "--format", "env"])
         .ok()

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::command::{
     backups, completions, connection, doctor, export, get, history, import, init, list, login,
-    logout, man, provider, rekey, run, secret, unlock,
+    logout, man, provider, rekey, run, secret, unlock, verify,
 };
 use super::global::Global;
 
@@ -84,6 +84,8 @@ pub enum Command {
     Get(get::GetArgs),
     /// List providers, their connections, and plain secrets
     List(list::ListArgs),
+    /// Ask the providers whether credentials are alive
+    Verify(verify::VerifyArgs),
     /// Print credentials as environment variables
     Export(export::ExportArgs),
     /// Run a program with credentials

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::net::ProxyVariables;
 use crate::secret::Secret;
 
 /// What the environment says, read once. An empty variable counts as unset.
@@ -41,6 +42,12 @@ pub struct Environment {
     pub github_env: Option<PathBuf>,
     /// `COMPLETE`: the shell that wants to know how a line goes on.
     pub complete: Option<OsString>,
+    /// `SSL_CERT_FILE`: the roots to trust in place of the system's.
+    pub certificate_file: Option<PathBuf>,
+    /// `SSL_CERT_DIR`: a folder of them.
+    pub certificate_folder: Option<PathBuf>,
+    /// `http_proxy`, `https_proxy`, `all_proxy`, `no_proxy`.
+    pub proxies: ProxyVariables,
     /// `AGEDEBUG`, which would have plugins print keys.
     pub age_debug: bool,
 }
@@ -54,6 +61,10 @@ impl Environment {
     fn from(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let path = |name: &str| set(name).map(PathBuf::from);
+        let text = |lower: &str, upper: &str| {
+            let value = set(lower).or_else(|| set(upper))?;
+            Some(value.to_string_lossy().into_owned())
+        };
         Self {
             home: path("VAULT_HOME"),
             file: path("VAULT_FILE"),
@@ -72,6 +83,14 @@ impl Environment {
             path: set("PATH"),
             github_env: path("GITHUB_ENV"),
             complete: set("COMPLETE"),
+            certificate_file: path("SSL_CERT_FILE"),
+            certificate_folder: path("SSL_CERT_DIR"),
+            proxies: ProxyVariables {
+                http: text("http_proxy", "http_proxy").map(Secret::from),
+                https: text("https_proxy", "HTTPS_PROXY").map(Secret::from),
+                all: text("all_proxy", "ALL_PROXY").map(Secret::from),
+                none: text("no_proxy", "NO_PROXY"),
+            },
             age_debug: set("AGEDEBUG").is_some(),
         }
     }

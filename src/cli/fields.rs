@@ -26,6 +26,8 @@ pub struct Given<'a> {
     pub from_file: Option<&'a Path>,
     /// One by one: `name=-` or `name=text`.
     pub fields: &'a [String],
+    /// The address of the provider, where it was given apart.
+    pub base_url: Option<&'a str>,
 }
 
 type Fields = BTreeMap<FieldName, Secret>;
@@ -48,6 +50,9 @@ pub fn collect(definition: &Definition, given: &Given<'_>, context: &Context) ->
         );
     }
     let mut fields = from_flags(definition, given, context)?;
+    if let (Some(field), Some(url)) = (definition.field("base_url"), given.base_url) {
+        fields.insert(field.name.clone(), Secret::from(url.to_owned()));
+    }
     let missing = missing_in(definition, &fields);
     if !missing.is_empty() || given.names_a_source() {
         let more = if let Some(variable) = given.from_env {
@@ -187,7 +192,9 @@ fn from_text(definition: &Definition, text: Secret) -> Result<Fields> {
         return Err(unknown_field(definition, &name));
     }
     let mut required = definition.fields.iter().filter(|field| field.is_required);
-    let field = required.next().or_else(|| definition.fields.first());
+    let field = required
+        .next()
+        .or_else(|| optional_field(definition, &text));
     let (Some(field), None) = (field, required.next()) else {
         let name = &definition.name;
         return Err(
@@ -201,6 +208,14 @@ fn from_text(definition: &Definition, text: Secret) -> Result<Fields> {
     };
     let value = trimmed(field, text);
     Ok(Fields::from([(field.name.clone(), value)]))
+}
+
+/// What one text is, where a login has to give nothing: an address or a key.
+fn optional_field<'a>(definition: &'a Definition, text: &Secret) -> Option<&'a Field> {
+    let is_address = text.reveal().trim_start().starts_with("http");
+    let named = definition.field("base_url").filter(|_| is_address);
+    let secret = || definition.fields.iter().find(|field| field.is_secret);
+    named.or_else(secret).or_else(|| definition.fields.first())
 }
 
 fn from_object(definition: &Definition, text: &Secret) -> Option<Fields> {

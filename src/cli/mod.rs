@@ -12,8 +12,10 @@ mod fields;
 mod global;
 mod input;
 mod manual;
+mod network;
 mod output;
 mod places;
+mod progress;
 mod refusal;
 mod select;
 mod shown;
@@ -84,6 +86,7 @@ fn run(command: args::Command, context: &context::Context) -> Result<u8> {
         Command::Login(args) => command::login::run(&args, context),
         Command::Get(args) => return command::get::run(&args, context),
         Command::List(args) => return command::list::run(&args, context),
+        Command::Verify(args) => command::verify::run(&args, context),
         Command::Export(args) => command::export::run(&args, context),
         Command::Run(args) => return Ok(command::run::run(&args, context)),
         Command::Logout(args) => command::logout::run(&args, context),

@@ -2,6 +2,9 @@
 //! fresh it is, and what it was before. Pure: values in, values out; the time
 //! is an argument.
 
+pub mod assertion;
+pub mod attach;
+pub mod aws;
 mod codec;
 
 use std::collections::BTreeMap;
@@ -240,6 +243,18 @@ impl Credential {
 }
 
 impl Value {
+    /// Whether it is the same credential: the same fields, at the same place.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.base_url == other.base_url
+            && self.fields.len() == other.fields.len()
+            && self.fields.iter().all(|(name, value)| {
+                other
+                    .fields
+                    .get(name)
+                    .is_some_and(|other| value.matches(other))
+            })
+    }
+
     fn copy_at(&self, now: Timestamp) -> Self {
         Self {
             fields: self

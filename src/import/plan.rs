@@ -207,7 +207,7 @@ impl Plan {
                 "the {} of {} is missing",
                 field.label, definition.name
             ))
-        } else if definition.tenant && definition.base_url.is_none() && !has_url {
+        } else if definition.needs_address() && !has_url {
             Some(format!(
                 "the address of your {} is missing",
                 definition.name

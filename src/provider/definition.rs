@@ -197,6 +197,12 @@ impl Definition {
         Ok(definition)
     }
 
+    /// Whether a connection has to say where it is, although no field asks for
+    /// it.
+    pub fn needs_address(&self) -> bool {
+        self.tenant && self.base_url.is_none() && self.field("base_url").is_none()
+    }
+
     /// The ports on which an entry's hosts are served.
     pub fn ports_of(&self, entry: &Host) -> Vec<u16> {
         match entry.port {

@@ -152,14 +152,15 @@ pub enum Told {
 impl Verify {
     /// What an answer means: the first of [`Verify::answers`] that fits;
     /// else 2xx ok, 401 rejected, 403 forbidden, 429 rate limited, and all
-    /// else tells nothing.
+    /// else tells nothing. A page for browsers that says 403 is the word of
+    /// somebody on the way, not of the API.
     pub fn read(&self, status: u16, body: &[u8]) -> Reading {
         let json: Option<Value> = serde_json::from_slice(body).ok();
         let special = self
             .answers
             .iter()
             .find(|answer| answer.fits(status, body, json.as_ref()));
-        let outcome = special.map_or_else(|| usual(status), |answer| answer.result);
+        let outcome = special.map_or_else(|| usual(status, body), |answer| answer.result);
         let told = self
             .tells
             .as_ref()
@@ -173,10 +174,11 @@ impl Verify {
     }
 }
 
-fn usual(status: u16) -> Outcome {
+fn usual(status: u16, body: &[u8]) -> Outcome {
     match status {
         200..=299 => Outcome::Ok,
         401 => Outcome::Rejected,
+        403 if body.trim_ascii_start().starts_with(b"<") => Outcome::Unreachable,
         403 => Outcome::Forbidden,
         429 => Outcome::RateLimited,
         _ => Outcome::Unreachable,
@@ -281,6 +283,8 @@ mod tests {
         ] {
             assert_eq!(plain.read(status, b"").outcome, outcome, "{status}");
         }
+        let page = b"\n<!DOCTYPE html><title>Attention required</title>";
+        assert_eq!(plain.read(403, page).outcome, Outcome::Unreachable);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::seal::VaultKey;
 pub enum Change {
     /// Somebody changed something.
     Ordinary,
-    /// A token renewed itself.
+    /// The program noted something by itself: a token renewed, a status.
     Renewal,
 }
 

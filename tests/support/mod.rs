@@ -10,6 +10,7 @@
 )]
 
 mod hunt;
+pub mod internet;
 pub mod terminal;
 
 use std::cell::{Cell, RefCell};
@@ -502,6 +503,19 @@ impl<'a> Run<'a> {
             "no error with a hint: {finished}"
         );
         assert!(finished.stdout.is_empty(), "data: {finished}");
+        finished
+    }
+
+    /// Runs it; it must print what it found, and end with this exit code, a
+    /// reason and something to do.
+    pub fn finds(self, code: i32) -> Finished {
+        let finished = self.finish();
+        assert!(finished.code == Some(code), "not exit {code}: {finished}");
+        assert!(
+            finished.stderr.contains("Error: ") && finished.stderr.contains("\nHint: "),
+            "no error with a hint: {finished}"
+        );
+        assert!(!finished.stdout.is_empty(), "no data: {finished}");
         finished
     }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::init;
+use super::{init, verify};
 use crate::cli::context::Context;
 use crate::cli::duration::{Expiry, Span};
 use crate::cli::fields::{self, Given};
@@ -40,6 +40,9 @@ pub struct LoginArgs {
     /// Replace what is there; the old value stays in the history
     #[arg(long)]
     force: bool,
+    /// Ask the provider first, and store only what is alive
+    #[arg(long)]
+    verify: bool,
     /// Where the key comes from
     #[command(flatten)]
     source: SourceArgs,
@@ -97,7 +100,8 @@ pub fn run(args: &LoginArgs, context: &Context) -> Result<()> {
     for warning in definition.warnings() {
         context.output.warn(warning);
     }
-    let definition = at_base_url(definition, args)?;
+    let given_url = args.source.base_url.as_deref();
+    let definition = at_base_url(definition, given_url, "--base-url")?;
     // Before anything is asked: a person should not type a key for nothing.
     let opened = context.open_if_there()?;
     if let Some((_, opened)) = &opened {
@@ -108,11 +112,22 @@ pub fn run(args: &LoginArgs, context: &Context) -> Result<()> {
         args.target,
         if args.force { " --force" } else { "" }
     );
-    let given = fields::collect(&definition, &args.source.given(&call), context)?;
-    let credential = Login {
-        kind: kind_of(&definition)?,
-        value: value_of(args, &definition, given, context.now)?,
+    let kind = kind_of(&definition)?;
+    let mut given = fields::collect(&definition, &args.source.given(&call), context)?;
+    // An address is no secret, and is kept apart from the fields.
+    let typed_url = given.remove("base_url").map(|url| url.reveal().to_owned());
+    let definition = match (given_url, &typed_url) {
+        (None, Some(url)) => at_base_url(definition, Some(url), "The address")?,
+        _ => definition,
     };
+    let base_url = args.source.base_url.clone().or(typed_url);
+    let credential = Login {
+        kind,
+        value: value_of(args, &definition, given, base_url, context.now)?,
+    };
+    if args.verify {
+        verify::must_be_alive(&id, &definition, &credential.value, context)?;
+    }
     if credential
         .value
         .expires_at
@@ -154,6 +169,7 @@ impl SourceArgs {
             from_env: self.from_env.as_deref(),
             from_file: self.from_file.as_deref(),
             fields: &self.field,
+            base_url: self.base_url.as_deref(),
         }
     }
 }
@@ -201,10 +217,11 @@ fn refuse_second(document: &Document, id: &ConnectionId, force: bool) -> Result<
     )
 }
 
-/// The definition as it is for this connection's own address.
-fn at_base_url(definition: Definition, args: &LoginArgs) -> Result<Definition> {
-    let Some(url) = &args.source.base_url else {
-        if definition.tenant && definition.base_url.is_none() {
+/// The definition as it is for this connection's own address; `what` is how
+/// the address was given.
+fn at_base_url(definition: Definition, url: Option<&str>, what: &str) -> Result<Definition> {
+    let Some(url) = url else {
+        if definition.needs_address() {
             let name = &definition.name;
             let message = format!("{name} needs the address of your own tenant");
             return Err(Error::new(Kind::Usage, message).with_hint(format!(
@@ -214,7 +231,7 @@ fn at_base_url(definition: Definition, args: &LoginArgs) -> Result<Definition> {
         return Ok(definition);
     };
     let refused = |reason: &str| {
-        Error::new(Kind::InvalidInput, format!("--base-url {reason}"))
+        Error::new(Kind::InvalidInput, format!("{what} {reason}"))
             .with_hint("Give the whole address: --base-url https://gitlab.example.com")
     };
     let (scheme, rest) = url
@@ -245,7 +262,12 @@ fn at_base_url(definition: Definition, args: &LoginArgs) -> Result<Definition> {
 /// How a connection of this provider is used.
 pub(super) fn kind_of(definition: &Definition) -> Result<AuthKind> {
     use provider::AuthKind as Kinds;
-    let fixed = [Kinds::ApiKey, Kinds::Basic, Kinds::AwsSigV4];
+    let fixed = [
+        Kinds::ApiKey,
+        Kinds::Basic,
+        Kinds::AwsSigV4,
+        Kinds::JwtBearer,
+    ];
     if definition.auth_type() == &Kinds::None {
         Ok(AuthKind::None)
     } else if fixed.iter().any(|kind| definition.supports(kind)) {
@@ -261,17 +283,12 @@ pub(super) fn kind_of(definition: &Definition) -> Result<AuthKind> {
 fn value_of(
     args: &LoginArgs,
     definition: &Definition,
-    mut fields: BTreeMap<crate::name::FieldName, crate::secret::Secret>,
+    fields: BTreeMap<crate::name::FieldName, crate::secret::Secret>,
+    base_url: Option<String>,
     now: Timestamp,
 ) -> Result<Value> {
     let local = definition.auth_type() == &provider::AuthKind::None;
-    let given_url = fields.remove("base_url").map(|url| url.reveal().to_owned());
-    let base_url = args
-        .source
-        .base_url
-        .clone()
-        .or(given_url)
-        .or_else(|| definition.base_url.clone().filter(|_| local));
+    let base_url = base_url.or_else(|| definition.base_url.clone().filter(|_| local));
     let rotate_at = match args.about.rotate_after {
         Some(span) => Some(span.after(now)?),
         None if local => None,

@@ -19,3 +19,4 @@ pub mod rekey;
 pub mod run;
 pub mod secret;
 pub mod unlock;
+pub mod verify;

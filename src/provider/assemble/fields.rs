@@ -34,12 +34,22 @@ pub(super) fn fields(
         field.secret = false;
         field.required = false;
         field.default.clone_from(&raw.base_url);
-        field.env = raw
-            .base_url_env
-            .iter()
-            .map(|Parsed(name)| Parsed(name.clone()))
-            .collect();
         written.push(field);
+    }
+    // The address has one set of variables, wherever they are written.
+    if let Some(field) = written
+        .iter_mut()
+        .find(|field| field.name.0.as_str() == "base_url")
+    {
+        let copied = |names: &[Parsed<VariableName>]| {
+            let names = names.iter().map(|Parsed(name)| Parsed(name.clone()));
+            names.collect::<Vec<_>>()
+        };
+        if field.env.is_empty() {
+            field.env = copied(&raw.base_url_env);
+        } else if raw.base_url_env.is_empty() {
+            raw.base_url_env = copied(&field.env);
+        }
     }
     Ok(written
         .into_iter()

@@ -1,0 +1,354 @@
+//! `verify`: which credentials are alive?
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::json;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::broker::verify::{NoQuestion, Question, Verdict, question};
+use crate::cli::context::Context;
+use crate::cli::network::wait_for;
+use crate::cli::output;
+use crate::cli::progress::Progress;
+use crate::cli::select;
+use crate::cli::table::{Table, terminal_width};
+use crate::credential::{Credential, Status, Value};
+use crate::error::{Error, Kind, Result};
+use crate::name::{ConnectionId, ConnectionName, ConnectionRef};
+use crate::net::Client;
+use crate::provider::{Catalog, Definition, Outcome};
+use crate::vault::{Document, Opened, Store};
+
+/// How many providers are asked at the same time.
+const AT_ONCE: usize = 16;
+
+/// Ask the providers whether credentials are alive
+#[derive(Debug, Args)]
+#[command(
+    after_help = "One cheap request for each connection, all at once. A key that is alive but may \
+not do this request, or is over a limit, counts as connected.\n\nExit code 9 if any is rejected, \
+8 if any cannot be asked about.\n\nExamples:\n  vault verify\n  vault verify openai github/work\n  \
+vault verify --json | jq '.results[] | select(.result != \"ok\")'"
+)]
+pub struct VerifyArgs {
+    /// The providers, or PROVIDER/CONNECTION; all connections unless given
+    #[arg(value_name = "P")]
+    targets: Vec<ConnectionRef>,
+    /// The name of the connection
+    #[arg(long, short, value_name = "NAME")]
+    connection: Option<ConnectionName>,
+}
+
+/// A connection and what is known of it.
+struct Subject {
+    id: ConnectionId,
+    credential: Credential,
+}
+
+/// Asks about each connection, and keeps what it learned.
+pub fn run(args: &VerifyArgs, context: &Context) -> Result<()> {
+    let catalog = context.catalog()?;
+    let wanted = wanted(args, &catalog)?;
+    let Some((store, opened)) = context.open_if_there()? else {
+        if let Some(first) = wanted.first() {
+            return Err(select::not_connected(first));
+        }
+        return nothing(context);
+    };
+    let ids = selected(&opened.document, &wanted, &catalog)?;
+    let (mut subjects, mut questions) = (Vec::new(), Vec::new());
+    for id in ids {
+        let found = opened.document.connection(&id);
+        let Some(credential) = found.map_err(|bad| store.damaged(bad))? else {
+            continue;
+        };
+        match prepared(&id, &credential, &catalog, context.now) {
+            Ok(question) => {
+                questions.push(question);
+                subjects.push(Subject { id, credential });
+            }
+            Err(error) if wanted.is_empty() => context.output.warn(&error.to_string()),
+            Err(error) => return Err(error),
+        }
+    }
+    if subjects.is_empty() {
+        return nothing(context);
+    }
+    let verdicts = ask_all(questions, context)?;
+    keep(&subjects, &verdicts, &store, &opened, context);
+    report(&subjects, &verdicts, context)?;
+    judgement(&subjects, &verdicts)
+}
+
+/// What was named, each once.
+fn wanted(args: &VerifyArgs, catalog: &Catalog) -> Result<Vec<ConnectionRef>> {
+    if args.targets.is_empty() && args.connection.is_some() {
+        let message = "--connection goes with a provider";
+        return Err(Error::new(Kind::Usage, message)
+            .with_hint("Name it: vault verify openai --connection team"));
+    }
+    let mut wanted: Vec<ConnectionRef> = Vec::new();
+    for target in &args.targets {
+        let reference = select::named(target, args.connection.as_ref())?;
+        catalog.find(&reference.provider)?;
+        if !wanted.contains(&reference) {
+            wanted.push(reference);
+        }
+    }
+    Ok(wanted)
+}
+
+/// The connections that were named, or all of them.
+fn selected(
+    document: &Document,
+    wanted: &[ConnectionRef],
+    catalog: &Catalog,
+) -> Result<BTreeSet<ConnectionId>> {
+    if wanted.is_empty() {
+        return Ok(document.connections().collect());
+    }
+    let mut ids = BTreeSet::new();
+    for reference in wanted {
+        if reference.connection.is_some() {
+            ids.insert(select::existing(document, reference)?);
+            continue;
+        }
+        let known = document.connections_of(&reference.provider);
+        if known.is_empty() {
+            // A typo is told as one.
+            catalog.find(&reference.provider)?;
+            return Err(select::not_connected(reference));
+        }
+        ids.extend(known.into_iter().map(|name| ConnectionId {
+            provider: reference.provider.clone(),
+            connection: name.clone(),
+        }));
+    }
+    Ok(ids)
+}
+
+/// The request for one connection.
+fn prepared(
+    id: &ConnectionId,
+    credential: &Credential,
+    catalog: &Catalog,
+    now: Timestamp,
+) -> Result<Question> {
+    let definition = catalog.find(&id.provider)?.definition;
+    let definition = match &credential.value.base_url {
+        Some(url) => definition
+            .at(url)
+            .map_err(|bad| Error::new(Kind::InvalidInput, format!("{id}: {bad}")))?,
+        None => definition,
+    };
+    question(&definition, &credential.value, now).map_err(|reason| not_asked(id, &reason))
+}
+
+/// That a connection cannot be asked about.
+fn not_asked(id: &ConnectionId, reason: &NoQuestion) -> Error {
+    let hint = match reason {
+        NoQuestion::NoWay => {
+            format!("Give it one of your own: vault inspect {}", id.provider)
+        }
+        _ => format!("Store it anew: vault login {id} --force"),
+    };
+    Error::new(
+        Kind::InvalidInput,
+        format!("{id} cannot be verified: {reason}"),
+    )
+    .with_hint(hint)
+}
+
+/// Asks about a credential before it is stored.
+///
+/// # Errors
+/// The provider rejects it, or nothing could be learned.
+pub(super) fn must_be_alive(
+    id: &ConnectionId,
+    definition: &Definition,
+    value: &Value,
+    context: &Context,
+) -> Result<()> {
+    const WITHOUT: &str = "To store it all the same, leave --verify out.";
+    let question = question(definition, value, context.now).map_err(|reason| {
+        let message = format!("{id} cannot be verified: {reason}; nothing was stored");
+        Error::new(Kind::InvalidInput, message).with_hint(WITHOUT)
+    })?;
+    let verdicts = ask_all(vec![question], context)?;
+    let Some(verdict) = verdicts.into_iter().next() else {
+        return Ok(());
+    };
+    let message = verdict.message.unwrap_or_default();
+    let name = &definition.display_name;
+    match verdict.outcome {
+        Outcome::Rejected => {
+            let error = Error::new(
+                Kind::Rejected,
+                format!("{name} rejects it: {message}; nothing was stored"),
+            );
+            Err(match &definition.key_url {
+                Some(url) => error.with_hint(format!("Get another one at {url}")),
+                None => error.with_hint(WITHOUT),
+            })
+        }
+        Outcome::Unreachable => Err(Error::new(
+            Kind::Unreachable,
+            format!("Nothing was learned from {name}: {message}; nothing was stored"),
+        )
+        .with_hint(WITHOUT)),
+        Outcome::Ok if message.is_empty() => Ok(()),
+        _ => {
+            context.output.note(&format!("{name} says: {message}."));
+            Ok(())
+        }
+    }
+}
+
+fn nothing(context: &Context) -> Result<()> {
+    if context.output.json {
+        output::print_json(&json!({"results": []}))?;
+    }
+    context
+        .output
+        .note("There is nothing to verify. Begin with: vault login openai");
+    Ok(())
+}
+
+/// Sends the requests, so many at once, and waits for all of them.
+fn ask_all(questions: Vec<Question>, context: &Context) -> Result<Vec<Verdict>> {
+    let client = Arc::new(context.client()?);
+    let progress = Progress::new(&context.output);
+    let total = questions.len();
+    wait_for(async {
+        let turns = Arc::new(Semaphore::new(AT_ONCE));
+        let mut tasks = JoinSet::new();
+        for (position, question) in questions.into_iter().enumerate() {
+            let (client, turns): (Arc<Client>, _) = (Arc::clone(&client), Arc::clone(&turns));
+            tasks.spawn(async move {
+                // The semaphore is never closed; without a turn it would only
+                // be less polite.
+                let _turn = turns.acquire().await;
+                (position, question.ask(&client).await)
+            });
+        }
+        let mut verdicts = Vec::with_capacity(total);
+        progress.say(&format!("Asking {total} …"));
+        while let Some(done) = tasks.join_next().await {
+            verdicts.extend(done);
+            progress.say(&format!("Asked {} of {total} …", verdicts.len()));
+        }
+        verdicts.sort_by_key(|(position, _)| *position);
+        verdicts.into_iter().map(|(_, verdict)| verdict).collect()
+    })
+}
+
+/// The status that an outcome stands for; none where nothing was learned.
+fn status_after(outcome: Outcome) -> Option<Status> {
+    match outcome {
+        Outcome::Ok | Outcome::Forbidden | Outcome::RateLimited => Some(Status::Connected),
+        Outcome::Rejected => Some(Status::Invalid),
+        Outcome::Unreachable => None,
+    }
+}
+
+/// Puts the statuses into the vault, where they changed and the credential is
+/// still the one that was asked about.
+fn keep(
+    subjects: &[Subject],
+    verdicts: &[Verdict],
+    store: &Store,
+    opened: &Opened,
+    context: &Context,
+) {
+    let learned: Vec<_> = subjects
+        .iter()
+        .zip(verdicts)
+        .filter_map(|(subject, verdict)| Some((subject, status_after(verdict.outcome)?)))
+        .filter(|(subject, status)| subject.credential.status != *status)
+        .collect();
+    if learned.is_empty() {
+        return;
+    }
+    let kept = context.note_down(store, &opened.key, "verify", |document| {
+        for (subject, status) in learned {
+            let found = document.connection(&subject.id);
+            let Some(mut credential) = found.map_err(|bad| store.damaged(bad))? else {
+                continue;
+            };
+            if credential.value.is_same(&subject.credential.value) {
+                credential.status = status;
+                credential.updated_at = context.now;
+                document.put_connection(&subject.id, &credential);
+            }
+        }
+        Ok(())
+    });
+    if let Err(error) = kept {
+        context
+            .output
+            .warn(&format!("What was learned could not be kept: {error}"));
+    }
+}
+
+fn report(subjects: &[Subject], verdicts: &[Verdict], context: &Context) -> Result<()> {
+    if context.output.json {
+        let results = subjects.iter().zip(verdicts).map(|(subject, verdict)| {
+            json!({
+                "provider": subject.id.provider.as_str(),
+                "connection": subject.id.connection.as_str(),
+                "result": verdict.outcome.as_str(),
+                "http_status": verdict.http_status,
+                "message": verdict.message,
+            })
+        });
+        return output::print_json(&json!({"results": results.collect::<Vec<_>>()}));
+    }
+    let mut table = Table::new(&["PROVIDER", "CONNECTION", "RESULT", "MESSAGE"]);
+    for (subject, verdict) in subjects.iter().zip(verdicts) {
+        table.row([
+            subject.id.provider.as_str(),
+            subject.id.connection.as_str(),
+            verdict.outcome.as_str(),
+            verdict.message.as_deref().unwrap_or_default(),
+        ]);
+    }
+    output::print(&table.render(terminal_width()))
+}
+
+/// The exit code, and what to do.
+fn judgement(subjects: &[Subject], verdicts: &[Verdict]) -> Result<()> {
+    let with = |outcome| -> Vec<&ConnectionId> {
+        let those = subjects.iter().zip(verdicts);
+        those
+            .filter(|(_, verdict)| verdict.outcome == outcome)
+            .map(|(subject, _)| &subject.id)
+            .collect()
+    };
+    let listed = |ids: &[&ConnectionId]| -> String {
+        let names: Vec<_> = ids.iter().map(ToString::to_string).collect();
+        names.join(", ")
+    };
+    match (
+        &with(Outcome::Rejected)[..],
+        &with(Outcome::Unreachable)[..],
+    ) {
+        ([], []) => Ok(()),
+        ([], unreachable) => Err(Error::new(
+            Kind::Unreachable,
+            format!("Nothing was learned of {}", listed(unreachable)),
+        )
+        .with_hint(format!("Try again: vault verify {}", unreachable[0]))),
+        (rejected, _) => Err(Error::new(
+            Kind::Rejected,
+            format!("The provider rejects {}", listed(rejected)),
+        )
+        .with_hint(format!(
+            "Get a new key and store it: vault login {} --force",
+            rejected[0]
+        ))),
+    }
+}
