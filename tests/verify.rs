@@ -315,3 +315,72 @@ fn a_login_can_ask_first_and_stores_only_what_is_alive() {
         }
     }
 }
+
+#[test]
+fn what_cannot_be_asked_about_is_said_and_counts_for_nothing() {
+    let (environment, internet) = world(|_| Reply::new(200, "{}"));
+    let token = environment.secret("a token", format!("npm_{}", "FAKE".repeat(9)));
+    environment
+        .vault(["login", "npm", "--stdin"])
+        .stdin(&token)
+        .ok();
+    environment.log_in("default");
+    let run = environment.vault(["verify", "--json"]).ok();
+    assert!(run.stderr.contains("Not asked: npm/default"), "{run}");
+    assert_eq!(run.json()["results"].as_array().unwrap().len(), 1);
+    assert_eq!(internet.seen().len(), 1);
+    environment.vault(["verify", "npm"]).fails(5);
+    environment
+        .vault(["login", "npm/other", "--stdin", "--verify"])
+        .stdin(&token)
+        .fails(5);
+    assert_eq!(status(&environment, "npm/other"), "not_connected");
+}
+
+#[test]
+fn a_tenant_is_logged_in_to_at_its_own_address_however_that_is_given() {
+    let (environment, internet) = world(|_| Reply::new(200, "{}"));
+    let key = environment.secret("a key", "FAKE".repeat(10));
+    let object = json!({
+        "base_url": "https://one.zendesk.com", "email": "me@example.com", "api_key": key
+    });
+    environment
+        .vault(["login", "zendesk/one", "--stdin"])
+        .stdin(object.to_string())
+        .ok();
+    environment
+        .vault([
+            "login",
+            "zendesk/two",
+            "--base-url",
+            "https://two.zendesk.com",
+        ])
+        .args(["--field", "email=me@example.com", "--stdin"])
+        .stdin(&key)
+        .ok();
+    environment.vault(["verify"]).ok();
+    let mut hosts: Vec<_> = internet.seen().into_iter().map(|seen| seen.host).collect();
+    hosts.sort();
+    assert_eq!(hosts, ["one.zendesk.com", "two.zendesk.com"]);
+    for address in ["http://three.zendesk.com", "https://evil.test", "three"] {
+        let object = json!({"base_url": address, "email": "me@example.com", "api_key": key});
+        environment
+            .vault(["login", "zendesk/three", "--stdin"])
+            .stdin(object.to_string())
+            .fails(5);
+        assert_eq!(status(&environment, "zendesk/three"), "not_connected");
+    }
+    let regional = environment
+        .vault(["login", "azure-openai", "--stdin"])
+        .args(["--base-url", "https://mine.openai.azure.com"])
+        .stdin("fa4efa4efa4efa4efa4efa4efa4efa4e")
+        .ok();
+    assert!(regional.stderr.contains("Successfully logged in"));
+    environment
+        .vault(["export", "azure-openai"])
+        .asks_for_secrets()
+        .ok()
+        .prints(predicates::str::contains(
+            "AZURE_OPENAI_ENDPOINT='https://mine.openai.azure.com'",
+        ));
+}

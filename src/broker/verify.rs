@@ -366,7 +366,7 @@ fn in_words(reading: Reading, status: u16, secrets: &[Secret]) -> Option<String>
     let words = match reading.outcome {
         Outcome::Ok => return reading.told.and_then(|told| in_names(told, secrets)),
         Outcome::Forbidden => "alive, without the scope for this request",
-        Outcome::RateLimited => "alive, over a rate limit or out of credit",
+        Outcome::RateLimited => "alive, over a rate limit or out of credit: wait, or see the bill",
         Outcome::Rejected => "wrong or revoked",
         Outcome::Unreachable => match status {
             300..=399 => "the answer leads elsewhere, and is not followed",

@@ -58,9 +58,13 @@ pub fn collect(definition: &Definition, given: &Given<'_>, context: &Context) ->
         let more = if let Some(variable) = given.from_env {
             from_environment(definition, variable, &missing)?
         } else if let Some(path) = given.from_file {
-            from_text(definition, input::read_file(path, "the credential")?)?
+            from_text(
+                definition,
+                input::read_file(path, "the credential")?,
+                &missing,
+            )?
         } else if takes_standard_input(given) {
-            from_stdin(definition, given, context)?
+            from_stdin(definition, given, &missing, context)?
         } else {
             from_person(definition, &missing, given, context)?
         };
@@ -137,7 +141,7 @@ fn from_environment(definition: &Definition, variable: &str, missing: &[&Field])
             );
         }
         let value = named_variable(variable).ok_or_else(|| unset(variable))?;
-        return from_text(definition, value);
+        return from_text(definition, value, missing);
     }
     let mut fields = Fields::new();
     for field in &definition.fields {
@@ -167,7 +171,12 @@ fn from_environment(definition: &Definition, variable: &str, missing: &[&Field])
     Ok(fields)
 }
 
-fn from_stdin(definition: &Definition, given: &Given<'_>, context: &Context) -> Result<Fields> {
+fn from_stdin(
+    definition: &Definition,
+    given: &Given<'_>,
+    missing: &[&Field],
+    context: &Context,
+) -> Result<Fields> {
     if definition.fields.iter().all(|field| !field.is_required) && !input::stdin_has_data() {
         return Ok(Fields::new());
     }
@@ -179,23 +188,24 @@ fn from_stdin(definition: &Definition, given: &Given<'_>, context: &Context) -> 
             given,
         ));
     }
-    from_text(definition, text)
+    from_text(definition, text, missing)
 }
 
 /// One text is a JSON object of fields, if all its keys are fields; else it is
-/// the one field that a login has to give.
-fn from_text(definition: &Definition, text: Secret) -> Result<Fields> {
+/// the one field that a login still has to give.
+fn from_text(definition: &Definition, text: Secret, missing: &[&Field]) -> Result<Fields> {
     if let Some(fields) = from_object(definition, &text) {
         return Ok(fields);
     }
     if let Some(name) = unknown_member(definition, &text) {
         return Err(unknown_field(definition, &name));
     }
-    let mut required = definition.fields.iter().filter(|field| field.is_required);
-    let field = required
-        .next()
-        .or_else(|| optional_field(definition, &text));
-    let (Some(field), None) = (field, required.next()) else {
+    let only = match missing {
+        [] => optional_field(definition, &text),
+        [field] => Some(*field),
+        _ => None,
+    };
+    let Some(field) = only else {
         let name = &definition.name;
         return Err(
             Error::new(Kind::InvalidInput, format!("{name} takes several fields")).with_hint(
@@ -210,8 +220,14 @@ fn from_text(definition: &Definition, text: Secret) -> Result<Fields> {
     Ok(Fields::from([(field.name.clone(), value)]))
 }
 
-/// What one text is, where a login has to give nothing: an address or a key.
+/// What one text is, where a login has nothing more to give: the one field
+/// that a login usually gives, else an address or a key.
 fn optional_field<'a>(definition: &'a Definition, text: &Secret) -> Option<&'a Field> {
+    let mut required = definition.fields.iter().filter(|field| field.is_required);
+    if let Some(field) = required.next() {
+        // Given already, and given once more: of several, it could be any.
+        return Some(field).filter(|_| required.next().is_none());
+    }
     let is_address = text.reveal().trim_start().starts_with("http");
     let named = definition.field("base_url").filter(|_| is_address);
     let secret = || definition.fields.iter().find(|field| field.is_secret);

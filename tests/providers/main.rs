@@ -9,3 +9,4 @@ mod bundled;
 mod catalog;
 mod hostile;
 mod schema;
+mod traps;

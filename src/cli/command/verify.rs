@@ -71,7 +71,7 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<()> {
                 questions.push(question);
                 subjects.push(Subject { id, credential });
             }
-            Err(error) if wanted.is_empty() => context.output.warn(&error.to_string()),
+            Err(error) if wanted.is_empty() => context.output.note(&format!("Not asked: {error}")),
             Err(error) => return Err(error),
         }
     }
