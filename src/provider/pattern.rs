@@ -12,7 +12,7 @@ use regex_syntax::hir::Hir;
 use crate::text;
 
 const LONGEST: usize = 2048;
-const COMPILED_SIZE: usize = 1 << 20;
+const COMPILED_SIZE: usize = 1 << 18;
 const DEEPEST: u32 = 32;
 
 /// An expression that fits a text as a whole or not at all. Letters, digits

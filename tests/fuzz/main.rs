@@ -137,3 +137,13 @@ fn a_provider_of_any_bytes_is_read_or_refused() {
 fn names_of_any_bytes_are_read_or_refused() {
     run("names");
 }
+
+#[test]
+fn addresses_and_proxies_of_any_bytes_are_read_or_refused() {
+    run("network");
+}
+
+#[test]
+fn any_answer_of_a_provider_is_read() {
+    run("answer");
+}

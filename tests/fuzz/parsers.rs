@@ -3,9 +3,11 @@
 //! and by the tests beside this file, which run each for a moment.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use vault::name::{ConnectionRef, FieldName, ProviderName, Target, VariableName};
-use vault::provider::{Host, HostName, Template};
+use vault::net::{Address, Proxies, ProxyVariables};
+use vault::provider::{Catalog, Host, HostName, Template, Verify};
 use vault::seal::{Fingerprint, IdentityFile, Opener, Prompts, Recipient, VaultKey};
 use vault::secret::Secret;
 use vault::vault::{Document, Sealed};
@@ -21,7 +23,7 @@ const WORK: u8 = 2;
 pub type Parser = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
 
 /// All of them.
-pub const PARSERS: [Parser; 7] = [
+pub const PARSERS: [Parser; 9] = [
     ("vault_file", vault_file, seeds::vault_files),
     ("sealed", sealed, seeds::sealed),
     ("document", document, seeds::documents),
@@ -29,6 +31,8 @@ pub const PARSERS: [Parser; 7] = [
     ("recipients", recipients, seeds::recipients),
     ("provider", provider, seeds::providers),
     ("names", names, seeds::names),
+    ("network", network, seeds::network),
+    ("answer", answer, seeds::answers),
 ];
 
 fn key() -> VaultKey {
@@ -132,6 +136,36 @@ pub fn names(bytes: &[u8]) {
     let _ = vault::text::printable(&text);
 }
 
+/// Addresses and proxies, as definitions and the environment write them.
+pub fn network(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    if let Ok(address) = Address::parse(&Secret::from(text.clone())) {
+        // What is dialled and what is said are one host, however it was written.
+        let again = format!("https://{}/", address.authority());
+        let again = Address::parse(&Secret::from(again)).expect("an authority is one");
+        assert_eq!((again.host, again.port), (address.host, address.port));
+    }
+    let _ = Proxies::new(&ProxyVariables {
+        https: Some(Secret::from(text.clone())),
+        none: Some(text),
+        ..ProxyVariables::default()
+    });
+}
+
+/// What a provider answers, read by every bundled definition.
+pub fn answer(bytes: &[u8]) {
+    static BUNDLED: OnceLock<Vec<Verify>> = OnceLock::new();
+    let bundled = BUNDLED.get_or_init(|| {
+        let all = Catalog::new(None).all().unwrap_or_default().into_iter();
+        let all = all.filter_map(|entry| entry.definition.ok());
+        all.flat_map(|definition| definition.verify).collect()
+    });
+    let status = u16::from(bytes.first().copied().unwrap_or_default()) + 200;
+    for verify in bundled {
+        let _ = verify.read(status, bytes.get(1..).unwrap_or_default());
+    }
+}
+
 /// Inputs that parse, so that what is made from them gets past the first line.
 pub mod seeds {
     use super::{KEY, WORK, key};
@@ -200,6 +234,29 @@ pub mod seeds {
                 .replace("      \"hint\"", "     \r\"hint\"")
                 .into_bytes(),
         ]
+    }
+
+    /// Addresses and proxies.
+    pub fn network() -> Vec<Vec<u8>> {
+        [
+            "https://api.example.com:8443/v1/me?x=%20y",
+            "http://[::1]:8000",
+            "http://me:fake%40@proxy.example.com:3128",
+            ".corp.example,10.0.0.0/8,*.example.com:443,::1",
+        ]
+        .map(|text| text.as_bytes().to_vec())
+        .into()
+    }
+
+    /// The first byte is the status.
+    pub fn answers() -> Vec<Vec<u8>> {
+        [
+            "\0{\"ok\":false,\"error\":\"ratelimited\"}",
+            "\0{\"models\":[{\"name\":\"a\"}],\"data\":[{\"id\":1}],\"login\":\"x\"}",
+            "\u{1}{\"errors\":[{\"extensions\":{\"code\":\"RATELIMITED\"}}]}",
+        ]
+        .map(|text| text.as_bytes().to_vec())
+        .into()
     }
 
     /// One of each.

@@ -54,6 +54,40 @@ fn expressions_that_would_eat_memory_are_refused() {
 }
 
 #[test]
+fn many_expressions_cost_no_more_than_a_few() {
+    let many = |count: usize, wrap: fn(String) -> serde_json::Value| {
+        let all: Vec<_> = (0..count)
+            .map(|number| wrap(format!("((abc|d){{25}}e){{25}}{number}")))
+            .collect();
+        serde_json::Value::Array(all)
+    };
+    let texts = |count| {
+        let field = |pattern: String| serde_json::json!({"name": "k", "pattern": pattern});
+        let detect = many(count, serde_json::Value::from);
+        let hosts = many(count, |it| format!("regex:{it}\\.example\\.com").into());
+        let fields = many(count, field);
+        [
+            serde_json::json!({"api_key": {}, "detect": detect}),
+            serde_json::json!({"hosts": hosts}),
+            serde_json::json!({"fields": fields}),
+        ]
+    };
+    for text in texts(15_000) {
+        let error = refusal(&text.to_string());
+        assert!(
+            error.contains("15000 expressions, and 100 are taken"),
+            "{error}"
+        );
+    }
+    // As many as are taken, each as large as one may be, end soon.
+    let start = std::time::Instant::now();
+    for text in texts(100) {
+        let _ = validate(&text.to_string(), Path::new("x.json"));
+    }
+    assert!(start.elapsed() < std::time::Duration::from_secs(30));
+}
+
+#[test]
 fn an_expression_that_backtracks_elsewhere_is_fast_here() {
     let slow = load(r#"{"fields": [{"name": "k", "pattern": "^(a+)+$"}]}"#);
     let value = Secret::from("a".repeat(100_000) + "!");

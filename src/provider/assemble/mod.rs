@@ -16,6 +16,9 @@ use super::raw::{Parsed, Raw};
 use crate::name::ProviderName;
 use crate::text::printable;
 
+/// More expressions than any provider has shapes.
+const MOST_EXPRESSIONS: usize = 100;
+
 /// What is wrong, and a text of the file to find the place by.
 pub(super) struct Problem {
     pub(super) message: String,
@@ -41,6 +44,7 @@ pub(super) fn assemble(
         let message = format!("schema version {version} is not known here, only 1");
         return Err(Problem::new(message, "schema_version"));
     }
+    check_expressions(&raw)?;
     let mut warnings = Vec::new();
     let display_name = raw.display_name.take().unwrap_or_else(|| name.to_string());
     let auth = auth_kinds(&raw, &mut warnings);
@@ -95,6 +99,42 @@ pub(super) fn assemble(
     };
     definition.verify = requests(verify, &definition)?;
     Ok(definition)
+}
+
+/// Each expression is bounded in size, and so must their number be, before
+/// the first one is compiled.
+fn check_expressions(raw: &Raw) -> Result<(), Problem> {
+    let of_fields = raw.fields.iter().filter(|field| field.pattern.is_some());
+    let of_others = raw
+        .reject_patterns
+        .iter()
+        .map(|other| 1 + usize::from(other.unless.is_some()));
+    let conditions = raw.verify.iter().filter(|verify| verify.when.is_some());
+    let of_verify = raw
+        .verify
+        .iter()
+        .flat_map(|verify| &verify.inject)
+        .flatten();
+    let hosts = raw
+        .inject
+        .iter()
+        .chain(of_verify)
+        .flat_map(|placement| &placement.hosts)
+        .chain(&raw.hosts)
+        .filter(|host| host.starts_with("regex:"));
+    let count = of_fields.count()
+        + of_others.sum::<usize>()
+        + conditions.count()
+        + hosts.count()
+        + raw.detect.len();
+    if count <= MOST_EXPRESSIONS {
+        return Ok(());
+    }
+    let message = format!("it has {count} expressions, and {MOST_EXPRESSIONS} are taken");
+    Err(Problem {
+        message,
+        near: None,
+    })
 }
 
 fn unwrap_all<T>(parsed: Vec<Parsed<T>>) -> Vec<T> {
