@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used)] // also in helpers
 
+#[path = "pages/providers.rs"]
+mod providers;
 mod support;
 
 use std::fs;
@@ -11,6 +13,7 @@ use std::path::Path;
 use std::process::Command;
 
 use support::TestEnvironment;
+use vault::provider::{Catalog, Definition};
 
 /// Compares a committed file with what it should be, or writes it.
 fn compare(file: &str, expected: &str) {
@@ -80,6 +83,51 @@ fn the_manual_reads_without_complaint() {
             .arg(&path)
             .finish();
         assert!(run.code == Some(0) && run.stderr.is_empty(), "{run}");
+    }
+}
+
+fn bundled() -> Vec<Definition> {
+    let all = Catalog::new(None).all().unwrap();
+    all.into_iter()
+        .map(|entry| entry.definition.unwrap())
+        .collect()
+}
+
+#[test]
+fn the_committed_page_of_providers_is_what_their_definitions_say() {
+    let made = TestEnvironment::new();
+    let login = made.vault(["login", "zapier"]).finish();
+    let has_oauth = !login.stderr.contains("OAuth, which this version cannot do");
+    let page = providers::page(&bundled(), has_oauth);
+    compare("docs/providers.md", &page);
+    for definition in bundled() {
+        let heading = format!("\n### {}\n", definition.name);
+        assert_eq!(page.matches(&heading).count(), 1, "{}", definition.name);
+    }
+}
+
+#[test]
+fn the_page_of_providers_is_sound_markdown_and_names_no_registry() {
+    let page = providers::page(&bundled(), false);
+    let named: Vec<_> = providers::possible_hosts(&page)
+        .filter(|host| providers::is_a_registrys(host))
+        .collect();
+    assert_eq!(named, [""; 0]);
+    let mut columns = 0;
+    for line in page.lines() {
+        let bars = line.replace("\\|", "").matches('|').count();
+        if !line.starts_with('|') {
+            columns = 0;
+            continue;
+        }
+        assert!(columns == 0 || columns == bars, "{line}");
+        columns = bars;
+    }
+    for line in page.lines().filter(|line| !line.starts_with('|')) {
+        assert!(line.chars().count() < 400, "a wall of text: {line}");
+        let outside: String = line.split('`').step_by(2).collect();
+        let outside = outside.replace("<https://", "").replace("<!--", "");
+        assert!(!outside.replace("\\<", "").contains('<'), "{line}");
     }
 }
 

@@ -277,6 +277,13 @@ impl Definition {
         members
     }
 
+    /// What is said of the members that we do not know, at the top and below,
+    /// to somebody who writes a definition: each may be a slip.
+    pub fn remarks(&self) -> Vec<String> {
+        let plain = jsonc::plain(&self.text).unwrap_or_default();
+        schema::unknown_members(&serde_json::from_str(&plain).unwrap_or_default())
+    }
+
     /// Whether every expression in it can be used.
     ///
     /// # Errors

@@ -29,6 +29,7 @@ fn every_bundled_definition_loads_without_a_warning() {
         let definition = entry.definition.unwrap();
         assert_eq!(definition.warnings(), [""; 0], "{}", entry.name);
         assert!(definition.unknown().is_empty(), "{}", entry.name);
+        assert_eq!(definition.remarks(), [""; 0], "{}", entry.name);
         assert!(definition.category.is_some(), "{}", entry.name);
         // What is only exported has no place that could be named.
         let is_somewhere = !definition.hosts.is_empty();

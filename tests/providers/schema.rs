@@ -173,3 +173,50 @@ fn every_member_of_the_schema_is_read_or_known_to_be_ignored() {
         assert_eq!(loaded.is_ok(), is_ignored, "{member}");
     }
 }
+
+/// What is said of the members of a definition.
+fn remarks(text: &str) -> Vec<String> {
+    let definition = vault::provider::validate(text, std::path::Path::new("x.json")).unwrap();
+    assert_eq!(definition.warnings(), [""; 0], "loading is silent");
+    definition.remarks()
+}
+
+#[test]
+fn a_member_that_is_not_known_is_told_with_its_nearest_neighbour_wherever_it_is() {
+    let text = r#"{
+        // Comments are no members.
+        "$schema": "provider.schema.json",
+        "hots": ["api.example.com"], "x-team": {"a": 1},
+        "hosts": ["api.example.com"],
+        "fields": [{"name": "api_key"}, {"name": "app", "secert": false, "examples": {"fiting": []}}],
+        "inject": [{"in": "header", "name": "A", "value": "{api_key}", "host": []}],
+        "detect": [{"pattern": "^a$", "min-entropy": 3}],
+        "verify": [{"url": "https://api.example.com/", "answers": [{"status": 404, "result": "ok", "equal": 1}]}],
+        "\u001b[2J": 1}"#;
+    assert_eq!(
+        remarks(text),
+        [
+            "member '\\u{1b}[2J' is not known and is ignored",
+            "member 'detect[0].min-entropy' is not known and is ignored; did you mean 'min_entropy'?",
+            "member 'fields[1].examples.fiting' is not known and is ignored; did you mean 'fitting'?",
+            "member 'fields[1].secert' is not known and is ignored; did you mean 'secret'?",
+            "member 'hots' is not known and is ignored; did you mean 'hosts'?",
+            "member 'inject[0].host' is not known and is ignored; did you mean 'hosts'?",
+            "member 'verify[0].answers[0].equal' is not known and is ignored; did you mean 'equals'?",
+            "member 'x-team' is not known and is ignored",
+        ]
+    );
+}
+
+#[test]
+fn what_holds_names_of_anybodys_choice_is_left_alone() {
+    let text = r#"{
+        "api_key": {}, "hosts": ["api.example.com"], "metadata": {"owner": {"team": 1}},
+        "extra_headers": {"X-Anything": "1"}, "export": {"env": {"api_key": "A_KEY"}},
+        "oauth": {"authorization_params": {"prompt": "consent"}},
+        "verify": {"url": "https://api.example.com/", "headers": {"X-More": "1"},
+            "json": {"anything": {"at": "all"}}}}"#;
+    assert_eq!(remarks(text), [""; 0]);
+    let long = format!(r#"{{"{}": 1}}"#, "x".repeat(500_000));
+    assert_eq!(remarks(&long).len(), 1, "and it ends soon");
+}

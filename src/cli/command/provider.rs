@@ -223,12 +223,13 @@ fn validate(file: &std::path::Path, context: &Context) -> Result<()> {
         Error::new(Kind::InvalidInput, format!("{}: {bad}", file.display()))
             .with_hint("See the form: vault provider schema")
     })?;
-    for warning in definition.warnings() {
+    let mut warnings = definition.warnings().to_vec();
+    warnings.extend(definition.remarks());
+    for warning in &warnings {
         context.output.warn(warning);
     }
     if context.output.json {
         let name = definition.name.as_str();
-        let warnings = definition.warnings();
         return output::print_json(
             &json!({"status": "valid", "provider": name, "warnings": warnings}),
         );
@@ -244,7 +245,7 @@ fn validate(file: &std::path::Path, context: &Context) -> Result<()> {
 fn register(file: &std::path::Path, force: bool, context: &Context) -> Result<()> {
     let folder = context.places()?.providers;
     let (definition, path) = provider::register(&folder, &read(file)?, file, force)?;
-    for warning in definition.warnings() {
+    for warning in definition.warnings().iter().chain(&definition.remarks()) {
         context.output.warn(warning);
     }
     let name = &definition.name;
