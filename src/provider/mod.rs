@@ -23,6 +23,7 @@ mod placement;
 mod raw;
 mod register;
 mod schema;
+mod steering;
 mod verify;
 
 pub use catalog::{Catalog, Entry, Found, Source};

@@ -189,6 +189,16 @@ fn tenants_get_a_credential_on_their_own_host_alone() {
 }
 
 #[test]
+fn a_check_in_the_clear_is_refused_before_it_is_ever_made() {
+    let text = r#"{"api_key": {}, "hosts": ["a.example.com", "localhost:8000"],
+        "verify": {"url": "http://a.example.com/me"}}"#;
+    assert!(refusal(text).contains("in the clear"));
+    load(&text.replace("http://a", "https://a"));
+    load(&text.replace("http://a.example.com", "http://localhost:8000"));
+    load(&text.replacen('{', "{\"allow_http\": true, ", 1));
+}
+
+#[test]
 fn no_definition_sets_a_variable_that_steers_programs() {
     for variable in [
         "LD_PRELOAD",
@@ -196,12 +206,20 @@ fn no_definition_sets_a_variable_that_steers_programs() {
         "PATH",
         "BASH_ENV",
         "NODE_OPTIONS",
+        "HTTPS_PROXY",
+        "SSL_CERT_FILE",
+        "GIT_CONFIG_GLOBAL",
     ] {
         let by_export =
             format!(r#"{{"auth": ["api_key"], "export": {{"env": {{"api_key": "{variable}"}}}}}}"#);
         let by_field = format!(r#"{{"fields": [{{"name": "api_key", "env": ["{variable}"]}}]}}"#);
-        for text in [by_export, by_field] {
+        let by_address =
+            format!(r#"{{"base_url": "https://a.example", "base_url_env": ["{variable}"]}}"#);
+        for text in [by_export, by_field, by_address] {
             let definition = load(&text);
+            let warned = definition.warnings().join("\n");
+            assert!(warned.contains(variable), "{text}: {warned}");
+            assert!(definition.base_url_env.is_empty(), "{text}");
             let names = definition.exports.iter().map(|(_, name)| name.as_str());
             assert!(!names.into_iter().any(|name| name == variable), "{text}");
         }

@@ -92,9 +92,11 @@ pub fn run(args: &ExportArgs, context: &Context) -> Result<()> {
     };
     let gathered = variables::gather(&wanted, &naming, context)?;
     if gathered.is_empty() {
-        context
-            .output
-            .note("There is nothing to export yet. Begin with: vault login openai");
+        context.output.note(if args.targets.is_empty() {
+            "There is nothing to export yet. Begin with: vault login openai"
+        } else {
+            "None of it has a variable. Give it one: --name FIELD=VARIABLE"
+        });
     }
     let settings = Settings {
         random: random_bytes()?,

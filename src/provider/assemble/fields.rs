@@ -7,6 +7,7 @@ use crate::provider::definition::AuthKind;
 use crate::provider::detect::Detect;
 use crate::provider::field::{Examples, Field, Lookalike};
 use crate::provider::raw::{Parsed, Raw, RawApiKey, RawDetect, RawField, RawLookalike};
+use crate::provider::steering::{self, steers_programs};
 use crate::text::printable;
 
 /// What a login asks for.
@@ -36,6 +37,13 @@ pub(super) fn fields(
         field.default.clone_from(&raw.base_url);
         written.push(field);
     }
+    raw.base_url_env.retain(|Parsed(variable)| {
+        let steers = steers_programs(variable);
+        if steers {
+            warnings.push(steering::warning(variable));
+        }
+        !steers
+    });
     // The address has one set of variables, wherever they are written.
     if let Some(field) = written
         .iter_mut()
@@ -228,9 +236,7 @@ pub(super) fn exports(
             }
         };
         if steers_programs(&variable) {
-            warnings.push(format!(
-                "export to {variable} is left out: it tells programs what to load or run"
-            ));
+            warnings.push(steering::warning(&variable));
             continue;
         }
         if let Some(known) = fields.iter_mut().find(|known| known.name == field)
@@ -243,34 +249,13 @@ pub(super) fn exports(
     for field in fields {
         let is_exported = exports.iter().any(|(name, _)| *name == field.name);
         let variable = field.env.first().filter(|_| !is_exported);
-        if let Some(variable) = variable.filter(|variable| !steers_programs(variable)) {
-            exports.push((field.name.clone(), variable.clone()));
+        match variable {
+            Some(variable) if steers_programs(variable) => {
+                warnings.push(steering::warning(variable));
+            }
+            Some(variable) => exports.push((field.name.clone(), variable.clone())),
+            None => {}
         }
     }
     Ok(exports)
-}
-
-/// Variables by which a definition could make a child of `run` load or run
-/// something, whatever its value is.
-fn steers_programs(variable: &VariableName) -> bool {
-    const NAMES: [&str; 16] = [
-        "PATH",
-        "IFS",
-        "ENV",
-        "HOME",
-        "SHELL",
-        "SHELLOPTS",
-        "BASH_ENV",
-        "BASHOPTS",
-        "PROMPT_COMMAND",
-        "PYTHONPATH",
-        "PYTHONSTARTUP",
-        "PERL5OPT",
-        "RUBYOPT",
-        "NODE_OPTIONS",
-        "JAVA_TOOL_OPTIONS",
-        "GIT_SSH_COMMAND",
-    ];
-    let name = variable.as_str();
-    NAMES.contains(&name) || name.starts_with("LD_") || name.starts_with("DYLD_")
 }

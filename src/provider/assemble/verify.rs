@@ -167,12 +167,16 @@ fn check_host(url: &Template, definition: &Definition) -> Result<(), Problem> {
         entry.injection != Injection::Never
             && target.exact().is_some_and(|host| entry.matches(host))
     });
-    if is_own {
-        Ok(())
-    } else {
+    if !is_own {
         let message = "'verify' goes to a host that is not the provider's";
-        Err(Problem::new(message, "verify"))
+        return Err(Problem::new(message, "verify"));
     }
+    let is_here = target.exact().is_some_and(|host| host.is_loopback());
+    if target.is_plain_http && !definition.allow_http && !is_here {
+        let message = "'verify' would send the credential in the clear";
+        return Err(Problem::new(message, "verify"));
+    }
+    Ok(())
 }
 
 fn begins_a_path(part: &Part) -> bool {
