@@ -258,8 +258,110 @@ fn a_proxy_that_refuses_is_named_without_its_password() {
     let run = environment
         .vault(["verify"])
         .env("HTTPS_PROXY", format!("socks5://me:{password}@127.0.0.1:1"))
-        .fails(5);
-    assert!(run.stderr.contains("https_proxy"), "{}", run.stderr);
+        .finds(8);
+    assert!(run.stdout.contains("https_proxy"), "{}", run.stdout);
+    assert!(run.stderr.contains("HTTPS_PROXY=http://"), "{}", run.stderr);
+}
+
+#[test]
+fn a_proxy_is_shown_its_password_and_may_be_spoken_to_in_tls() {
+    let (environment, internet) = world(|_| Reply::new(200, "{}"));
+    environment.log_in("default");
+    let plain = internet.address().replace("http://", "http://me:FAKEpass@");
+    for proxy in [plain.clone(), plain.replace("http://", "https://")] {
+        internet.forget();
+        environment
+            .vault(["verify"])
+            .env("HTTPS_PROXY", &proxy)
+            .ok();
+        let seen = internet.seen();
+        let shown = seen[0].proxy_authorization.as_deref();
+        assert_eq!(shown, Some("Basic bWU6RkFLRXBhc3M="), "{proxy}");
+        assert!(!seen[0].headers.contains_key("proxy-authorization"));
+        assert_eq!((&*seen[0].host, seen[0].port), ("api.openai.com", 443));
+    }
+}
+
+#[test]
+fn no_more_than_sixteen_are_asked_at_a_time() {
+    const CONNECTIONS: usize = 40;
+    let busy = Arc::new((Mutex::new((0_usize, 0_usize, 0_usize)), Condvar::new()));
+    let (environment, internet) = world({
+        let busy = Arc::clone(&busy);
+        move |_| {
+            let (state, changed) = &*busy;
+            let mut now = state.lock().unwrap();
+            now.0 += 1;
+            now.1 = now.1.max(now.0);
+            now.2 += 1;
+            changed.notify_all();
+            // Until as many are here as may be, or all others have been.
+            let (mut now, _) = changed
+                .wait_timeout_while(now, std::time::Duration::from_secs(8), |now| {
+                    now.1 < 16 && now.2 < CONNECTIONS
+                })
+                .unwrap();
+            now.0 -= 1;
+            Reply::new(200, "{}")
+        }
+    });
+    for number in 0..CONNECTIONS {
+        environment.log_in(&format!("n{number}"));
+    }
+    environment.vault(["verify"]).ok();
+    assert_eq!(internet.seen().len(), CONNECTIONS);
+    assert_eq!(busy.0.lock().unwrap().1, 16);
+}
+
+#[test]
+fn what_cannot_be_kept_is_told_all_the_same() {
+    let (environment, _internet) = world(|_| Reply::new(401, "{}"));
+    environment.log_in("default");
+    let run = environment
+        .vault(["verify"])
+        .limited(rustix::process::Resource::Fsize, 64)
+        .finds(9);
+    assert!(run.stderr.contains("could not be kept"), "{run}");
+    assert_eq!(status(&environment, "openai"), "connected");
+}
+
+#[test]
+fn roots_that_are_no_file_keep_nobody_waiting() {
+    let (environment, _internet) = world(|_| Reply::new(200, "{}"));
+    environment.log_in("default");
+    let pipe = environment.path("given/pipe");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &pipe,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RWXU,
+        0,
+    )
+    .unwrap();
+    let run = environment
+        .vault(["verify"])
+        .env("SSL_CERT_FILE", &pipe)
+        .finds(8);
+    assert!(run.stdout.contains("is no file"), "{run}");
+}
+
+#[test]
+fn roots_may_lie_in_several_folders() {
+    let (mut environment, internet) = world(|_| Reply::new(200, "{}"));
+    environment.log_in("default");
+    environment.unset("SSL_CERT_FILE");
+    let folder = environment.path("given/roots");
+    support::make_folder(&folder);
+    std::fs::copy(internet.roots(), folder.join("root.pem")).unwrap();
+    let folders = format!("/nowhere:{}", folder.display());
+    environment
+        .vault(["verify"])
+        .env("SSL_CERT_DIR", folders)
+        .ok();
+    environment
+        .vault(["verify"])
+        .env("SSL_CERT_DIR", "/nowhere")
+        .finds(8);
 }
 
 #[test]

@@ -44,8 +44,8 @@ pub struct Environment {
     pub complete: Option<OsString>,
     /// `SSL_CERT_FILE`: the roots to trust in place of the system's.
     pub certificate_file: Option<PathBuf>,
-    /// `SSL_CERT_DIR`: a folder of them.
-    pub certificate_folder: Option<PathBuf>,
+    /// `SSL_CERT_DIR`: folders of them, a colon between.
+    pub certificate_folders: Vec<PathBuf>,
     /// `http_proxy`, `https_proxy`, `all_proxy`, `no_proxy`.
     pub proxies: ProxyVariables,
     /// `AGEDEBUG`, which would have plugins print keys.
@@ -84,7 +84,9 @@ impl Environment {
             github_env: path("GITHUB_ENV"),
             complete: set("COMPLETE"),
             certificate_file: path("SSL_CERT_FILE"),
-            certificate_folder: path("SSL_CERT_DIR"),
+            certificate_folders: set("SSL_CERT_DIR")
+                .map(|folders| std::env::split_paths(&folders).collect())
+                .unwrap_or_default(),
             proxies: ProxyVariables {
                 http: text("http_proxy", "http_proxy").map(Secret::from),
                 https: text("https_proxy", "HTTPS_PROXY").map(Secret::from),
@@ -134,6 +136,37 @@ mod tests {
         assert!(!environment.no_input);
         assert!(!environment.no_color);
         assert_eq!(environment.file, Some("x.age".into()));
+    }
+
+    #[test]
+    fn the_way_out_is_read_as_other_programs_read_it() {
+        let read = |variables: &[(&str, &str)]| {
+            Environment::from(|name| {
+                let found = variables.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| value.into())
+            })
+        };
+        let upper = read(&[
+            ("HTTP_PROXY", "a"),
+            ("HTTPS_PROXY", "b"),
+            ("ALL_PROXY", "c"),
+            ("NO_PROXY", "d"),
+            ("SSL_CERT_DIR", "/e:/f"),
+        ]);
+        let proxies = upper.proxies;
+        // A web server makes HTTP_PROXY of a request's header.
+        assert!(proxies.http.is_none());
+        assert_eq!(proxies.https.unwrap().reveal(), "b");
+        assert_eq!(proxies.all.unwrap().reveal(), "c");
+        assert_eq!(proxies.none.as_deref(), Some("d"));
+        let folders = [PathBuf::from("/e"), PathBuf::from("/f")];
+        assert_eq!(upper.certificate_folders, folders);
+        let both = read(&[("https_proxy", "lower"), ("HTTPS_PROXY", "upper")]);
+        assert_eq!(both.proxies.https.unwrap().reveal(), "lower");
+        assert_eq!(
+            read(&[("http_proxy", "a")]).proxies.http.unwrap().reveal(),
+            "a"
+        );
     }
 
     #[test]

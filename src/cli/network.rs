@@ -7,22 +7,15 @@ use crate::net::{Client, Proxies, Roots, Settings};
 
 impl Context {
     /// A client as the environment says.
-    ///
-    /// # Errors
-    /// A variable names a proxy that cannot be used.
-    pub fn client(&self) -> Result<Client> {
+    pub fn client(&self) -> Client {
         let environment = &self.environment;
-        let proxies = Proxies::new(&environment.proxies).map_err(|bad| {
-            Error::new(Kind::InvalidInput, bad.to_string())
-                .with_hint("For example: HTTPS_PROXY=http://proxy.example.com:3128")
-        })?;
-        Ok(Client::new(Settings {
-            proxies,
+        Client::new(Settings {
+            proxies: Proxies::new(&environment.proxies),
             roots: Roots {
                 file: environment.certificate_file.clone(),
-                folder: environment.certificate_folder.clone(),
+                folders: environment.certificate_folders.clone(),
             },
-        }))
+        })
     }
 }
 

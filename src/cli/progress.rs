@@ -3,7 +3,7 @@
 
 use std::io::{IsTerminal, stderr};
 
-use super::output::Output;
+use super::context::Context;
 
 /// A line that is written over.
 pub struct Progress {
@@ -12,9 +12,11 @@ pub struct Progress {
 
 impl Progress {
     /// A line, where somebody sees it.
-    pub fn new(output: &Output) -> Self {
+    pub fn new(context: &Context) -> Self {
+        let output = &context.output;
+        let is_plain = context.environment.dumb_terminal;
         Self {
-            is_shown: !output.quiet && !output.json && stderr().is_terminal(),
+            is_shown: !output.quiet && !output.json && !is_plain && stderr().is_terminal(),
         }
     }
 

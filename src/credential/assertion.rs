@@ -15,8 +15,6 @@ use crate::secret::Secret;
 
 /// How long an assertion lives: the longest that Google takes.
 const SECONDS: i64 = 3600;
-/// What the tokens may do.
-const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
 /// A text that is no key of a service account. Nothing of it is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -31,13 +29,15 @@ struct Account {
     private_key_id: Option<String>,
 }
 
-/// An assertion for the token endpoint `audience`.
+/// An assertion for the token endpoint `audience`, which asks for tokens that
+/// may do what `scopes` say.
 ///
 /// # Errors
 /// The text is not the JSON that Google gives out.
 pub fn assertion(
     account: &Secret,
     audience: &str,
+    scopes: &[String],
     now: Timestamp,
 ) -> Result<Secret, BadServiceAccount> {
     let account: Account = serde_json::from_str(account.reveal())
@@ -46,7 +46,7 @@ pub fn assertion(
     let header = json!({"alg": "RS256", "typ": "JWT", "kid": account.private_key_id});
     let claims = json!({
         "iss": account.client_email,
-        "scope": SCOPE,
+        "scope": scopes.join(" "),
         "aud": audience,
         "iat": now.as_second(),
         "exp": now.as_second() + SECONDS,

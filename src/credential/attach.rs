@@ -18,6 +18,8 @@ pub struct Attachment {
     pub query: Vec<(String, Secret)>,
     /// What the path begins with, encoded already.
     pub path: Option<Secret>,
+    /// The fields that are in it.
+    pub used: Vec<FieldName>,
 }
 
 /// How text is written where it is put.
@@ -42,39 +44,44 @@ pub fn attach<'p>(
 ) -> Attachment {
     let mut made = Attachment::default();
     for placement in placements {
-        match &placement.spot {
-            Spot::Header(name, value) => {
-                if let Some(value) = filled(value, fields, Encoding::Plain) {
-                    put(&mut made.headers, name, value);
-                }
-            }
-            Spot::Basic(user, password) => {
-                let parts = (
-                    filled(user, fields, Encoding::Plain),
-                    filled(password, fields, Encoding::Plain),
-                );
-                if let (Some(user), Some(password)) = parts {
-                    put(&mut made.headers, "authorization", basic(&user, &password));
-                }
-            }
-            Spot::Query(name, value) => {
-                if let Some(value) = filled(value, fields, Encoding::Query) {
-                    put(&mut made.query, &encoded(name, Encoding::Query), value);
-                }
-            }
-            Spot::Path(value) => {
-                let value = filled(value, fields, Encoding::Segment);
-                made.path = made.path.or(value);
-            }
+        if fill(&placement.spot, fields, &mut made).is_some_and(|is_new| is_new) {
+            made.used.extend(placement.fields().cloned());
         }
     }
     made
 }
 
-fn put(to: &mut Vec<(String, Secret)>, name: &str, value: Secret) {
-    if !to.iter().any(|(known, _)| known == name) {
+/// Fills one place; false where another one was there first.
+fn fill(spot: &Spot, fields: Lookup<'_>, made: &mut Attachment) -> Option<bool> {
+    Some(match spot {
+        Spot::Header(name, value) => {
+            let value = filled(value, fields, Encoding::Plain)?;
+            put(&mut made.headers, name, value)
+        }
+        Spot::Basic(user, password) => {
+            let user = filled(user, fields, Encoding::Plain)?;
+            let password = filled(password, fields, Encoding::Plain)?;
+            put(&mut made.headers, "authorization", basic(&user, &password))
+        }
+        Spot::Query(name, value) => {
+            let value = filled(value, fields, Encoding::Query)?;
+            put(&mut made.query, &encoded(name, Encoding::Query), value)
+        }
+        Spot::Path(value) => {
+            let value = filled(value, fields, Encoding::Segment)?;
+            let is_new = made.path.is_none();
+            made.path.get_or_insert(value);
+            is_new
+        }
+    })
+}
+
+fn put(to: &mut Vec<(String, Secret)>, name: &str, value: Secret) -> bool {
+    let is_new = !to.iter().any(|(known, _)| known == name);
+    if is_new {
         to.push((name.to_owned(), value));
     }
+    is_new
 }
 
 /// Basic authentication (RFC 7617).
@@ -166,6 +173,8 @@ mod tests {
         assert_eq!(text(&made.headers), ["x-one=One 1:FAKE+/"]);
         assert_eq!(text(&made.query), ["key=1%3AFAKE%2B%2F"]);
         assert_eq!(made.path.unwrap().reveal(), "/bot1:FAKE+%2F");
+        let used: Vec<_> = made.used.iter().map(FieldName::as_str).collect();
+        assert_eq!(used, ["a", "a", "a"]);
     }
 
     #[test]

@@ -108,3 +108,19 @@ proptest! {
         prop_assert_eq!(read.value.account, account);
     }
 }
+
+#[test]
+fn the_same_credential_has_the_same_fields_at_the_same_place() {
+    let make = |key: &str, url: Option<&str>| Value {
+        base_url: url.map(str::to_owned),
+        ..value(key, at(NOON))
+    };
+    let one = make("FAKE", None);
+    assert!(one.is_same(&make("FAKE", None)));
+    assert!(!one.is_same(&make("FAKF", None)));
+    assert!(!one.is_same(&make("FAKE", Some("https://a.example"))));
+    let mut more = make("FAKE", None);
+    more.fields
+        .insert("other".parse().unwrap(), Secret::from("x".to_owned()));
+    assert!(!one.is_same(&more) && !more.is_same(&one));
+}

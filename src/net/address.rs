@@ -46,6 +46,9 @@ impl Address {
         }
         let (host, port) = match authority.rfind(':') {
             Some(colon) if !authority.ends_with(']') => {
+                if authority[..colon].contains(':') && !authority.starts_with('[') {
+                    return Err(BadAddress("has an IPv6 address without brackets"));
+                }
                 let digits = &authority[colon + 1..];
                 let port = digits
                     .parse::<u16>()
@@ -61,12 +64,22 @@ impl Address {
             [b'?', ..] => format!("/{path}"),
             _ => path.to_owned(),
         };
+        check_path(&path)?;
         Ok(Self {
             is_tls,
             host: host.parse().map_err(|_| BadAddress("has no host"))?,
             port,
             path: Secret::from(path),
         })
+    }
+
+    /// The same place with another path.
+    ///
+    /// # Errors
+    /// The path can be read in more than one way.
+    pub fn with_path(self, path: Secret) -> Result<Self, BadAddress> {
+        check_path(path.reveal())?;
+        Ok(Self { path, ..self })
     }
 
     /// The host and the port.
@@ -83,6 +96,17 @@ impl Address {
             self.authority()
         }
     }
+}
+
+/// What one side may resolve and the other may not: steps up, empty steps.
+fn check_path(path: &str) -> Result<(), BadAddress> {
+    let path = path.split('?').next().unwrap_or(path);
+    let plain = path.to_ascii_lowercase().replace("%2e", ".");
+    let climbs = plain.split('/').any(|step| step == "." || step == "..");
+    if climbs || plain.contains("//") || plain.contains("%2f") || plain.contains("%5c") {
+        return Err(BadAddress("has a path that can be read in two ways"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -128,6 +152,12 @@ mod tests {
             "https://a.example/\r\nHost: evil.test",
             "https://a.example/ä",
             "https://a..example/",
+            "https://2001:db8::1:443/",
+            "https://a.example/x/../y",
+            "https://a.example/x/%2E%2e/y",
+            "https://a.example/.",
+            "https://a.example//x",
+            "https://a.example/x%2fy",
         ] {
             assert_eq!(parts(wrong), None, "{wrong}");
         }

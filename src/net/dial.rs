@@ -1,6 +1,6 @@
 //! From an address to a stream: names, sockets, tunnels, TLS.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +28,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 pub(super) async fn direct(host: &HostName, port: u16) -> Result<TcpStream, NetError> {
     let addresses: Vec<SocketAddr> = match host {
         HostName::Address(address) => vec![SocketAddr::new(*address, port)],
+        // Whatever a name server says: this machine is meant (RFC 6761).
+        HostName::Name(_) if host.is_loopback() => vec![
+            SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
+            SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        ],
         HostName::Name(name) => tokio::net::lookup_host((name.as_str(), port))
             .await
             .map_err(|error| NetError::Lookup {
@@ -83,7 +88,7 @@ pub(super) async fn proxy(client: &Client, proxy: &Proxy) -> Result<Box<dyn Stre
     let address = &proxy.address;
     let plain = direct(&address.host, address.port).await?;
     Ok(if address.is_tls {
-        Box::new(secure(client.tls(address)?, plain, address).await?)
+        Box::new(secure(client.tls(address).await?, plain, address).await?)
     } else {
         Box::new(plain)
     })

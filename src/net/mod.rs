@@ -9,7 +9,6 @@ mod dial;
 mod proxy;
 mod roots;
 
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
@@ -17,7 +16,9 @@ use hyper::body::Bytes;
 use hyper::header::{HOST, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
 use hyper::{Method, Uri};
 use hyper_util::rt::TokioIo;
+use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
+use zeroize::Zeroizing;
 
 use self::dial::Stream;
 use crate::error::{Error, Kind};
@@ -42,7 +43,7 @@ pub struct Settings {
 /// A client. Roots are loaded when the first TLS connection needs them.
 pub struct Client {
     settings: Settings,
-    tls: OnceLock<Result<TlsConnector, String>>,
+    tls: OnceCell<Result<TlsConnector, String>>,
 }
 
 /// One request.
@@ -65,7 +66,7 @@ pub struct Answer {
     /// The status.
     pub status: u16,
     /// The body, cut off where it is very long.
-    pub body: Vec<u8>,
+    pub body: Zeroizing<Vec<u8>>,
 }
 
 /// Why there is no answer. Nothing of the request is in it but its host.
@@ -105,6 +106,9 @@ pub enum NetError {
         /// What it said.
         reason: String,
     },
+    /// A variable names a proxy that cannot be used.
+    #[error("{0}")]
+    NoProxy(BadProxy),
     /// It took too long.
     #[error("{host} did not answer within {seconds} s")]
     Timeout {
@@ -142,6 +146,7 @@ impl From<NetError> for Error {
                 "Behind a proxy that opens TLS, name its certificate: SSL_CERT_FILE=/path/to/ca.pem"
             }
             NetError::Proxy { .. } => "Look at HTTPS_PROXY, or leave the host out with NO_PROXY.",
+            NetError::NoProxy(_) => "For example: HTTPS_PROXY=http://proxy.example.com:3128",
             NetError::Request { .. } => "Look at the definition: vault provider list",
             _ => "Look at the network, then try again.",
         };
@@ -154,7 +159,7 @@ impl Client {
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
-            tls: OnceLock::new(),
+            tls: OnceCell::new(),
         }
     }
 
@@ -174,17 +179,21 @@ impl Client {
 
     async fn exchange(&self, request: Request) -> Result<Answer, NetError> {
         let address = &request.address;
-        let proxy = self.settings.proxies.for_address(address);
+        let proxy = self
+            .settings
+            .proxies
+            .for_address(address)
+            .map_err(|bad| NetError::NoProxy(bad.clone()))?;
         let stream: Box<dyn Stream> = match proxy {
             Some(proxy) if address.is_tls => {
                 let tunnel = dial::tunnel(self, proxy, address).await?;
-                Box::new(dial::secure(self.tls(address)?, tunnel, address).await?)
+                Box::new(dial::secure(self.tls(address).await?, tunnel, address).await?)
             }
             Some(proxy) => dial::proxy(self, proxy).await?,
             None => {
                 let plain = dial::direct(&address.host, address.port).await?;
                 if address.is_tls {
-                    Box::new(dial::secure(self.tls(address)?, plain, address).await?)
+                    Box::new(dial::secure(self.tls(address).await?, plain, address).await?)
                 } else {
                     Box::new(plain)
                 }
@@ -205,7 +214,7 @@ impl Client {
         let response = sender.send_request(message).await.map_err(broken)?;
         let status = response.status().as_u16();
         let mut incoming = response.into_body();
-        let mut body = Vec::new();
+        let mut body = Zeroizing::new(Vec::new());
         while let Some(frame) = incoming.frame().await {
             if let Ok(data) = frame.map_err(broken)?.into_data() {
                 let room = LARGEST_BODY - body.len();
@@ -218,14 +227,20 @@ impl Client {
         Ok(Answer { status, body })
     }
 
-    fn tls(&self, address: &Address) -> Result<&TlsConnector, NetError> {
-        self.tls
-            .get_or_init(|| self.settings.roots.connector())
-            .as_ref()
-            .map_err(|reason| NetError::Tls {
-                host: address.host.to_string(),
-                reason: reason.clone(),
-            })
+    /// TLS with our roots, which are loaded once and on another thread: a disk
+    /// that does not answer costs no more than a host that does not.
+    async fn tls(&self, address: &Address) -> Result<&TlsConnector, NetError> {
+        let loaded = self.tls.get_or_init(|| async {
+            let roots = self.settings.roots.clone();
+            let loading = tokio::task::spawn_blocking(move || roots.connector());
+            loading
+                .await
+                .unwrap_or_else(|_| Err("its roots could not be loaded".to_owned()))
+        });
+        loaded.await.as_ref().map_err(|reason| NetError::Tls {
+            host: address.host.to_string(),
+            reason: reason.clone(),
+        })
     }
 }
 
@@ -235,6 +250,16 @@ struct AbortOnDrop(tokio::task::JoinHandle<hyper::Result<()>>);
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+impl Request {
+    /// Whether it can be sent at all.
+    ///
+    /// # Errors
+    /// It has characters that no request carries.
+    pub fn check(&self) -> Result<(), NetError> {
+        compose(self, None).map(|_| ())
     }
 }
 

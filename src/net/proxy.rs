@@ -1,7 +1,7 @@
 //! Which proxy an address is reached through, as the usual variables say.
 //! Pure: the variables are arguments.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -27,10 +27,14 @@ pub struct ProxyVariables {
 /// The proxies in force.
 #[derive(Default)]
 pub struct Proxies {
-    http: Option<Proxy>,
-    https: Option<Proxy>,
+    http: Way,
+    https: Way,
     except: Vec<Exception>,
 }
+
+/// A proxy, none, or one that cannot be used, which matters only to those who
+/// would go through it.
+type Way = Option<Result<Proxy, BadProxy>>;
 
 /// One proxy.
 pub(super) struct Proxy {
@@ -51,29 +55,26 @@ enum Exception {
     Everything,
     /// This host and what is under it, at this port if there is one.
     Under(String, Option<u16>),
+    /// This address at this port.
+    Address(SocketAddr),
     /// Addresses that begin with so many bits of this one.
     Network(IpAddr, u32),
 }
 
 impl Proxies {
     /// Reads the variables.
-    ///
-    /// # Errors
-    /// One names no proxy, or one of a kind that we do not speak.
-    pub fn new(variables: &ProxyVariables) -> Result<Self, BadProxy> {
+    pub fn new(variables: &ProxyVariables) -> Self {
         let read = |own: &Option<Secret>, variable| {
             let (given, variable) = match (own, &variables.all) {
                 (Some(own), _) => (own, variable),
                 (None, Some(all)) => (all, "all_proxy"),
-                (None, None) => return Ok(None),
+                (None, None) => return None,
             };
-            Proxy::parse(given)
-                .map(Some)
-                .map_err(|reason| BadProxy { variable, reason })
+            Some(Proxy::parse(given).map_err(|reason| BadProxy { variable, reason }))
         };
-        Ok(Self {
-            http: read(&variables.http, "http_proxy")?,
-            https: read(&variables.https, "https_proxy")?,
+        Self {
+            http: read(&variables.http, "http_proxy"),
+            https: read(&variables.https, "https_proxy"),
             except: variables
                 .none
                 .as_deref()
@@ -81,12 +82,15 @@ impl Proxies {
                 .split([',', ' '])
                 .filter_map(Exception::parse)
                 .collect(),
-        })
+        }
     }
 
     /// The proxy on the way to an address. This machine is reached without.
-    pub(super) fn for_address(&self, address: &Address) -> Option<&Proxy> {
-        let proxy = if address.is_tls {
+    ///
+    /// # Errors
+    /// The one that is named cannot be used.
+    pub(super) fn for_address(&self, address: &Address) -> Result<Option<&Proxy>, &BadProxy> {
+        let way = if address.is_tls {
             &self.https
         } else {
             &self.http
@@ -96,7 +100,10 @@ impl Proxies {
                 .except
                 .iter()
                 .any(|exception| exception.covers(&address.host, address.port));
-        proxy.as_ref().filter(|_| !is_excepted)
+        way.as_ref()
+            .filter(|_| !is_excepted)
+            .map(Result::as_ref)
+            .transpose()
     }
 }
 
@@ -105,9 +112,13 @@ impl Proxy {
     fn parse(given: &Secret) -> Result<Self, String> {
         let text = given.reveal();
         let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
-        if !matches!(scheme, "http" | "https") {
-            let known: String = scheme.chars().filter(char::is_ascii_alphanumeric).collect();
-            return Err(format!("{known} is not spoken here, only http and https"));
+        let scheme = scheme.to_ascii_lowercase();
+        if !matches!(scheme.as_str(), "http" | "https") {
+            // Only what surely is no part of a password is repeated.
+            let known = ["socks4", "socks4a", "socks5", "socks5h", "ftp"];
+            let named = known.iter().find(|known| **known == scheme);
+            let named = named.unwrap_or(&"its scheme");
+            return Err(format!("{named} is not spoken here, only http and https"));
         }
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (user, host) = match rest[..end].rsplit_once('@') {
@@ -174,6 +185,9 @@ impl Exception {
         if let Ok(address) = entry.trim_matches(['[', ']']).parse() {
             return Some(Self::Network(address, u32::MAX));
         }
+        if let Ok(address) = entry.parse::<SocketAddr>() {
+            return Some(Self::Address(address));
+        }
         let (name, port) = match entry.rsplit_once(':') {
             Some((name, port)) => (name, Some(port.parse().ok()?)),
             None => (entry, None),
@@ -190,6 +204,9 @@ impl Exception {
                     && host
                         .strip_suffix(name.as_str())
                         .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            }
+            (Self::Address(own), HostName::Address(address)) => {
+                *own == SocketAddr::new(*address, port)
             }
             (Self::Network(network, bits), HostName::Address(address)) => {
                 begins_alike(*network, *address, *bits)
@@ -225,10 +242,9 @@ mod tests {
 
     fn way(variables: &ProxyVariables, url: &str) -> Option<String> {
         let address = Address::parse(&Secret::from(url.to_owned())).unwrap();
-        let proxies = Proxies::new(variables).unwrap();
-        proxies
-            .for_address(&address)
-            .map(|proxy| proxy.address.authority())
+        let proxies = Proxies::new(variables);
+        let proxy = proxies.for_address(&address).unwrap();
+        proxy.map(|proxy| proxy.address.authority())
     }
 
     #[test]
@@ -250,7 +266,7 @@ mod tests {
         let variables = ProxyVariables {
             https: secret("proxy.example:1"),
             none: Some(
-                "corp.test, .dot.test,*.star.test,10.0.0.0/8,[::5],port.test:444".to_owned(),
+                "corp.test, .dot.test,*.star.test,10.0.0.0/8,[::5],port.test:444,11.0.0.1:444,[::7]:444".to_owned(),
             ),
             ..ProxyVariables::default()
         };
@@ -265,6 +281,8 @@ mod tests {
             "https://10.1.2.3/",
             "https://[::5]/",
             "https://port.test:444/",
+            "https://11.0.0.1:444/",
+            "https://[::7]:444/",
         ] {
             assert_eq!(way(&variables, direct), None, "{direct}");
         }
@@ -293,12 +311,41 @@ mod tests {
         let proxy = proxy.map_err(|_| ()).unwrap();
         let expected = format!("Basic {}", STANDARD.encode("me:FAKE@pass"));
         assert_eq!(proxy.authorization().unwrap().reveal(), expected);
-        let error = Proxies::new(&ProxyVariables {
-            https: secret("socks5://me:FAKEpass@p.example"),
+        for given in [
+            "socks5://me:FAKEpass@p.example",
+            "me:FAKE1://pass@p.example",
+            "me:FAKEpass@p.example:port",
+        ] {
+            let proxies = Proxies::new(&ProxyVariables {
+                https: secret(given),
+                ..ProxyVariables::default()
+            });
+            let address = Address::parse(&Secret::from("https://a.example".to_owned()));
+            let refused = proxies.for_address(&address.unwrap()).map(|_| ());
+            let message = refused.unwrap_err().to_string();
+            assert!(message.contains("https_proxy"), "{message}");
+            assert_eq!(message.contains("socks5"), given.contains("socks5"));
+            assert!(
+                !message.contains("FAKE") && !message.contains("me:"),
+                "{message}"
+            );
+        }
+        let proxy = Proxy::parse(&Secret::from("HTTP://p.example:1".to_owned()));
+        assert!(proxy.is_ok());
+    }
+
+    #[test]
+    fn a_proxy_that_cannot_be_used_is_in_nobodys_way_who_goes_without() {
+        let proxies = Proxies::new(&ProxyVariables {
+            https: secret("p.example:1"),
+            all: secret("socks5://p.example"),
             ..ProxyVariables::default()
         });
-        let message = error.map(|_| ()).unwrap_err().to_string();
-        assert!(message.contains("https_proxy") && message.contains("socks5"));
-        assert!(!message.contains("FAKE"), "{message}");
+        let to = |url: &str| {
+            let address = Address::parse(&Secret::from(url.to_owned())).unwrap();
+            proxies.for_address(&address).map(|_| ()).is_ok()
+        };
+        assert!(to("https://a.example") && to("http://localhost"));
+        assert!(!to("http://a.example"));
     }
 }

@@ -1,20 +1,37 @@
 //! Whom TLS trusts: the system's roots, or those that `SSL_CERT_FILE` and
 //! `SSL_CERT_DIR` name in their place.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls_native_certs::load_certs_from_paths;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+/// Larger files are no list of roots.
+const LARGEST: u64 = 16 * 1024 * 1024;
+
+/// Where systems keep their roots in one file.
+#[cfg(not(target_os = "macos"))]
+const USUAL: [&str; 7] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/tls/cacert.pem",
+    "/etc/ssl/cert.pem",
+    "/opt/etc/ssl/certs/ca-certificates.crt",
+];
 
 /// Where the roots are.
 #[derive(Debug, Clone, Default)]
 pub struct Roots {
     /// A file of certificates.
     pub file: Option<PathBuf>,
-    /// A folder of them.
-    pub folder: Option<PathBuf>,
+    /// Folders of them.
+    pub folders: Vec<PathBuf>,
 }
 
 impl Roots {
@@ -30,28 +47,62 @@ impl Roots {
     }
 
     fn load(&self) -> Result<RootCertStore, String> {
-        let is_given = self.file.is_some() || self.folder.is_some();
-        let found = if is_given {
-            rustls_native_certs::load_certs_from_paths(self.file.as_deref(), self.folder.as_deref())
-        } else {
-            rustls_native_certs::load_native_certs()
-        };
         let mut roots = RootCertStore::empty();
-        let (taken, _) = roots.add_parsable_certificates(found.certs);
-        if taken > 0 {
-            return Ok(roots);
+        let is_given = self.file.is_some() || !self.folders.is_empty();
+        if is_given {
+            let mut certificates = Vec::new();
+            if let Some(file) = &self.file {
+                check_file(file)?;
+                certificates.extend(load_certs_from_paths(Some(file), None).certs);
+            }
+            for folder in &self.folders {
+                certificates.extend(load_certs_from_paths(None, Some(folder)).certs);
+            }
+            roots.add_parsable_certificates(certificates);
+            return if roots.is_empty() {
+                Err(format!("there is no certificate in {}", self.places()))
+            } else {
+                Ok(roots)
+            };
         }
-        if !is_given {
+        roots.add_parsable_certificates(system_certificates());
+        if roots.is_empty() {
             roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-            return Ok(roots);
         }
-        let places: Vec<_> = [
-            ("SSL_CERT_FILE", &self.file),
-            ("SSL_CERT_DIR", &self.folder),
-        ]
-        .into_iter()
-        .filter_map(|(name, path)| Some(format!("{name}={}", path.as_ref()?.display())))
-        .collect();
-        Err(format!("there is no certificate in {}", places.join(", ")))
+        Ok(roots)
     }
+
+    fn places(&self) -> String {
+        let file = self.file.iter().map(|path| ("SSL_CERT_FILE", path));
+        let folders = self.folders.iter().map(|path| ("SSL_CERT_DIR", path));
+        let places: Vec<_> = file
+            .chain(folders)
+            .map(|(name, path)| format!("{name}={}", path.display()))
+            .collect();
+        places.join(", ")
+    }
+}
+
+/// A pipe could keep us waiting, and a device has no end.
+fn check_file(path: &Path) -> Result<(), String> {
+    let cannot = |reason: &str| format!("SSL_CERT_FILE={} {reason}", path.display());
+    match std::fs::metadata(path) {
+        Err(error) => Err(cannot(&format!("cannot be read: {error}"))),
+        Ok(found) if !found.is_file() => Err(cannot("is no file")),
+        Ok(found) if found.len() > LARGEST => Err(cannot("is too large")),
+        Ok(_) => Ok(()),
+    }
+}
+
+#[cfg(not(target_os = "macos"))]
+fn system_certificates() -> Vec<CertificateDer<'static>> {
+    // Not by the crate's own search, which asks the environment again.
+    let file = USUAL.iter().map(Path::new).find(|path| path.is_file());
+    file.map(|file| load_certs_from_paths(Some(file), None).certs)
+        .unwrap_or_default()
+}
+
+#[cfg(target_os = "macos")]
+fn system_certificates() -> Vec<CertificateDer<'static>> {
+    rustls_native_certs::load_native_certs().certs
 }

@@ -86,6 +86,95 @@ fn what_is_no_http_is_told_with_the_host_alone() {
 }
 
 #[test]
+fn an_answer_that_comes_byte_by_byte_is_waited_for_no_longer_than_allowed() {
+    for head in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nx",
+        "HTTP/1.1 2",
+        "",
+    ] {
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let url = server(move |mut stream| {
+            let _ = stream.write_all(head.as_bytes());
+            let _ = held.recv_timeout(Duration::from_secs(10));
+        });
+        // The third one is silent in the middle of TLS.
+        let url = if head.is_empty() {
+            url.replace("http://", "https://")
+        } else {
+            url
+        };
+        let failed = send_with(Proxies::default(), &url, Duration::from_millis(50));
+        drop(release);
+        assert!(matches!(failed, Err(NetError::Timeout { .. })), "{head}");
+    }
+}
+
+#[test]
+fn a_proxy_whose_answer_has_no_end_is_hung_up_on() {
+    let proxy = server(|mut stream| {
+        read_head(&mut stream);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n");
+        while stream.write_all(&[b'x'; 1024]).is_ok() {}
+    });
+    let proxies = Proxies::new(&ProxyVariables {
+        https: Some(Secret::from(proxy)),
+        ..ProxyVariables::default()
+    });
+    let failed = send_with(proxies, "https://a.example/", Duration::from_secs(10));
+    let message = failed.map(|_| ()).unwrap_err().to_string();
+    assert!(message.ends_with("its answer has no end"), "{message}");
+}
+
+#[test]
+fn a_host_of_several_addresses_is_called_at_each_and_trusted_by_its_name() {
+    use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+    use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+    let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let roots = folder.path().join("roots.pem");
+    std::fs::write(&roots, own.cert.pem()).unwrap();
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(own.signing_key.serialize_der()));
+    let provider = tokio_rustls::rustls::crypto::ring::default_provider();
+    let config = ServerConfig::builder_with_provider(std::sync::Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![own.cert.der().clone()], key)
+        .unwrap();
+    // It listens at one of the two addresses of localhost alone.
+    let url = server(move |stream| {
+        let session = ServerConnection::new(std::sync::Arc::new(config)).unwrap();
+        let mut stream = StreamOwned::new(session, stream);
+        let mut buffer = [0; 1024];
+        let _ = stream.read(&mut buffer);
+        let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n");
+        let _ = stream.flush();
+    });
+    let client = Client::new(Settings {
+        proxies: Proxies::default(),
+        roots: Roots {
+            file: Some(roots),
+            folders: Vec::new(),
+        },
+    });
+    let url = url.replace("http://127.0.0.1", "https://localhost");
+    let request = Request {
+        method: "GET".to_owned(),
+        address: Address::parse(&Secret::from(url)).unwrap(),
+        headers: Vec::new(),
+        body: None,
+        timeout: Duration::from_secs(10),
+    };
+    let answer = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(client.send(request));
+    assert_eq!(answer.unwrap().status, 204);
+}
+
+#[test]
 fn a_redirect_is_an_answer_like_any_other() {
     let url = server(|mut stream| {
         read_head(&mut stream);
@@ -108,7 +197,7 @@ fn plain_http_goes_through_its_proxy_with_the_whole_address() {
         ..ProxyVariables::default()
     });
     send_with(
-        proxies.unwrap(),
+        proxies,
         "http://gpu.example:8000/v1",
         Duration::from_secs(10),
     )
@@ -127,12 +216,8 @@ fn plain_http_goes_through_its_proxy_with_the_whole_address() {
 
 #[test]
 fn nobody_listening_is_told_as_that() {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let failed = send(&format!("http://127.0.0.1:{port}/")).map(|_| ());
+    // Nobody has this port without being root and asking for it.
+    let failed = send("http://127.0.0.1:1/").map(|_| ());
     let message = failed.unwrap_err().to_string();
     assert!(message.ends_with("nobody listens there"), "{message}");
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::detect::Detect;
 use super::field::Field;
-use super::host::{BadHost, Host, HostName, Injection};
+use super::host::{Host, HostName, Injection};
 use super::oauth::OAuth;
 use super::pattern::{BadPattern, Pattern};
 use super::placement::Placement;
@@ -161,40 +161,6 @@ impl Definition {
             .filter(|entry| self.ports_of(entry).contains(&port))
             .filter(|entry| entry.matches(host) && entry.covers(path))
             .min_by_key(|entry| entry.injection != Injection::Allowed)
-    }
-
-    /// The same provider for a connection with a base URL of its own. Where
-    /// that is not one of the provider's hosts, the credential belongs to that
-    /// host alone and goes to no other.
-    ///
-    /// # Errors
-    /// The base URL names no single host.
-    pub fn at(&self, base_url: &str) -> Result<Self, BadHost> {
-        let mut own = Host::parse(base_url, None)?;
-        let Some(name) = own.exact() else {
-            return Err(BadHost::of_base_url(base_url));
-        };
-        let is_the_providers = self.hosts.iter().any(|entry| {
-            entry.injection == Injection::Allowed
-                && entry.matches(name)
-                && own
-                    .port
-                    .is_none_or(|port| self.ports_of(entry).contains(&port))
-        });
-        let mut definition = self.clone();
-        definition.base_url = Some(base_url.to_owned());
-        if !is_the_providers {
-            own.path = None;
-            definition.hosts = vec![own];
-        }
-        for placement in &mut definition.placements {
-            for entry in &mut placement.hosts {
-                if entry.as_str().contains("{base_url}") {
-                    *entry = Host::parse(entry.as_str(), Some(base_url))?;
-                }
-            }
-        }
-        Ok(definition)
     }
 
     /// Whether a connection has to say where it is, although no field asks for

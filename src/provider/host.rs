@@ -30,15 +30,6 @@ pub struct BadHost {
     reason: &'static str,
 }
 
-impl BadHost {
-    pub(super) fn of_base_url(given: &str) -> Self {
-        Self {
-            given: given.to_owned(),
-            reason: "a base URL names one host",
-        }
-    }
-}
-
 impl FromStr for HostName {
     type Err = BadHost;
 

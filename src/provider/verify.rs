@@ -178,11 +178,22 @@ fn usual(status: u16, body: &[u8]) -> Outcome {
     match status {
         200..=299 => Outcome::Ok,
         401 => Outcome::Rejected,
-        403 if body.trim_ascii_start().starts_with(b"<") => Outcome::Unreachable,
+        403 if is_page(body) => Outcome::Unreachable,
         403 => Outcome::Forbidden,
         429 => Outcome::RateLimited,
         _ => Outcome::Unreachable,
     }
+}
+
+/// Whether it is made for browsers.
+fn is_page(body: &[u8]) -> bool {
+    let start = body.trim_ascii_start();
+    let begins = |word: &[u8]| {
+        start
+            .get(..word.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(word))
+    };
+    begins(b"<!doctype html") || begins(b"<html")
 }
 
 impl Answer {
@@ -285,6 +296,8 @@ mod tests {
         }
         let page = b"\n<!DOCTYPE html><title>Attention required</title>";
         assert_eq!(plain.read(403, page).outcome, Outcome::Unreachable);
+        let error = b"<ErrorResponse><Code>AccessDenied</Code></ErrorResponse>";
+        assert_eq!(plain.read(403, error).outcome, Outcome::Forbidden);
     }
 
     #[test]

@@ -145,7 +145,7 @@ pub fn network(bytes: &[u8]) {
         let again = Address::parse(&Secret::from(again)).expect("an authority is one");
         assert_eq!((again.host, again.port), (address.host, address.port));
     }
-    let _ = Proxies::new(&ProxyVariables {
+    let _proxies = Proxies::new(&ProxyVariables {
         https: Some(Secret::from(text.clone())),
         none: Some(text),
         ..ProxyVariables::default()

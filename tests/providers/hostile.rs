@@ -189,13 +189,51 @@ fn tenants_get_a_credential_on_their_own_host_alone() {
 }
 
 #[test]
+fn a_check_holds_nothing_that_the_rest_of_a_definition_may_not() {
+    let with = |members: &str| {
+        format!(
+            r#"{{"api_key": {{}}, "hosts": ["a.example.com", "regex:.*evil.*"],
+                "verify": {{"url": "https://a.example.com/me", {members}}}}}"#
+        )
+    };
+    load(&with(r#""headers": {"X-A": "b"}"#));
+    for members in [
+        r#""headers": {"Host": "evil.test"}"#,
+        r#""headers": {"X-A": "b\r\nX-C: d"}"#,
+        r#""inject": [{"in": "path", "value": "/../{api_key}"}]"#,
+        r#""inject": [{"in": "header", "name": "Connection", "value": "{api_key}"}]"#,
+        r#""inject": [{"in": "header", "name": "X-A", "value": "{nothing}"}]"#,
+        r#""form": {"a": "{nothing}"}"#,
+        r#""form": {"a": "{assertion}"}"#,
+        r#""json": {"a": ["{nothing}"]}"#,
+        r#""json": {"a": "{"}"#,
+        r#""when": {"field": "nothing", "pattern": "a"}"#,
+        r#""method": "DELETE""#,
+        r#""form": {}, "body": "x""#,
+        r#""url": "https://an-evil.test/""#,
+        r#""url": "https://a.example.com:8443/""#,
+    ] {
+        // A member that is there twice is an error of its own.
+        let text = match members.strip_prefix("\"url\"") {
+            Some(_) => {
+                with("\"method\": \"GET\"").replace(r#""url": "https://a.example.com/me""#, members)
+            }
+            None => with(members),
+        };
+        refusal(&text);
+    }
+}
+
+#[test]
 fn a_check_in_the_clear_is_refused_before_it_is_ever_made() {
     let text = r#"{"api_key": {}, "hosts": ["a.example.com", "localhost:8000"],
         "verify": {"url": "http://a.example.com/me"}}"#;
     assert!(refusal(text).contains("in the clear"));
     load(&text.replace("http://a", "https://a"));
     load(&text.replace("http://a.example.com", "http://localhost:8000"));
-    load(&text.replacen('{', "{\"allow_http\": true, ", 1));
+    let allowed = text.replacen('{', "{\"allow_http\": true, ", 1);
+    refusal(&allowed);
+    load(&allowed.replace("[\"a.example", "[\"http://a.example"));
 }
 
 #[test]

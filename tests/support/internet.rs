@@ -3,7 +3,7 @@
 //! also answers plain requests. Bounded in time; ends when dropped.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +18,9 @@ use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::TestEnvironment;
 
+/// What a TLS connection begins with.
+const TLS_HANDSHAKE: u8 = 0x16;
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A request as it arrived.
@@ -25,6 +28,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Seen {
     /// The host that the connection was made to; empty where it was plain.
     pub host: String,
+    /// And its port.
+    pub port: u16,
+    /// What the proxy was shown on the way.
+    pub proxy_authorization: Option<String>,
     /// The method.
     pub method: String,
     /// The path with the query, as it stood in the first line.
@@ -166,29 +173,48 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 }
 
 fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let (first, headers) = head(&mut reader)?;
+    let mut first = [0];
+    stream.peek(&mut first)?;
+    if first[0] == TLS_HANDSHAKE {
+        // We are a proxy that is spoken to in TLS.
+        return serve_plain(encrypted(stream, "127.0.0.1", shared), shared);
+    }
+    serve_plain(stream, shared)
+}
+
+fn serve_plain(mut stream: impl Read + Write, shared: &Shared) -> std::io::Result<()> {
+    let (first, headers) = head(&mut stream)?;
     let Some(authority) = first.strip_prefix("CONNECT ") else {
-        let seen = request(&first, headers, &mut reader, String::new())?;
+        let seen = request(&first, headers, &mut stream)?;
         return reply(stream, seen, shared);
     };
     let authority = authority.split(' ').next().unwrap_or_default();
-    let host = authority
-        .rsplit_once(':')
-        .map_or(authority, |(host, _)| host);
+    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "0"));
     let refusal = shared.refusal.lock().unwrap().clone();
     if let Some(line) = refusal {
-        return (&stream).write_all(format!("{line}\r\nContent-Length: 0\r\n\r\n").as_bytes());
+        return stream.write_all(format!("{line}\r\nContent-Length: 0\r\n\r\n").as_bytes());
     }
-    (&stream).write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
-    let session = ServerConnection::new(Arc::new(certified(host, shared))).unwrap();
-    let mut stream = StreamOwned::new(session, stream);
-    let mut reader = BufReader::new(&mut stream);
-    let (first, headers) = head(&mut reader)?;
-    let seen = request(&first, headers, &mut reader, host.to_owned())?;
+    stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
+    stream.flush()?;
+    let mut stream = encrypted(stream, host, shared);
+    let shown = headers.get("proxy-authorization").cloned();
+    let (first, headers) = head(&mut stream)?;
+    let mut seen = request(&first, headers, &mut stream)?;
+    host.clone_into(&mut seen.host);
+    seen.port = port.parse().unwrap_or(0);
+    seen.proxy_authorization = shown;
     reply(&mut stream, seen, shared)?;
     stream.conn.send_close_notify();
     stream.flush()
+}
+
+fn encrypted<S: Read + Write>(
+    stream: S,
+    host: &str,
+    shared: &Shared,
+) -> StreamOwned<ServerConnection, S> {
+    let session = ServerConnection::new(Arc::new(certified(host, shared))).unwrap();
+    StreamOwned::new(session, stream)
 }
 
 fn certified(host: &str, shared: &Shared) -> ServerConfig {
@@ -206,15 +232,23 @@ fn certified(host: &str, shared: &Shared) -> ServerConfig {
         .unwrap()
 }
 
-fn head(reader: &mut impl BufRead) -> std::io::Result<(String, BTreeMap<String, String>)> {
-    let mut first = String::new();
-    reader.read_line(&mut first)?;
+/// Byte by byte: what follows may be of another layer.
+fn line(stream: &mut impl Read) -> std::io::Result<String> {
+    let mut line = Vec::new();
+    let mut byte = [0];
+    while stream.read(&mut byte)? == 1 && byte[0] != b'\n' {
+        line.push(byte[0]);
+    }
+    Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
+}
+
+fn head(stream: &mut impl Read) -> std::io::Result<(String, BTreeMap<String, String>)> {
+    let first = line(stream)?;
     let mut headers = BTreeMap::new();
     loop {
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        let Some((name, value)) = line.trim_end().split_once(':') else {
-            return Ok((first.trim_end().to_owned(), headers));
+        let line = line(stream)?;
+        let Some((name, value)) = line.split_once(':') else {
+            return Ok((first, headers));
         };
         headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
@@ -223,15 +257,16 @@ fn head(reader: &mut impl BufRead) -> std::io::Result<(String, BTreeMap<String, 
 fn request(
     first: &str,
     headers: BTreeMap<String, String>,
-    reader: &mut impl Read,
-    host: String,
+    stream: &mut impl Read,
 ) -> std::io::Result<Seen> {
     let mut words = first.split(' ');
     let length = headers.get("content-length").map_or("0", String::as_str);
     let mut body = vec![0; length.parse().unwrap_or(0)];
-    reader.read_exact(&mut body)?;
+    stream.read_exact(&mut body)?;
     Ok(Seen {
-        host,
+        host: String::new(),
+        port: 0,
+        proxy_authorization: None,
         method: words.next().unwrap_or_default().to_owned(),
         path: words.next().unwrap_or_default().to_owned(),
         headers,

@@ -30,9 +30,10 @@ fn now() -> Timestamp {
 
 /// The request for a connection, as one would write it down.
 fn written(text: &str, fields: &[(&str, &str)], base_url: Option<&str>) -> Result<String, String> {
-    let mut definition = definition(text);
+    let mut definition =
+        validate(text, Path::new("x.json")).map_err(|refused| refused.to_string())?;
     if let Some(url) = base_url {
-        definition = definition.at(url).unwrap();
+        definition = definition.at(url).map_err(|bad| bad.to_string())?;
     }
     let question = question(&definition, &value(fields, base_url), now())
         .map_err(|reason| reason.to_string())?;
@@ -65,14 +66,14 @@ fn a_request_is_made_of_everything_that_the_definition_says() {
             "headers": {"Accept": "text/plain"},
             "json": {"who": "{app} {{x}}", "n": 1, "list": [true, "{app}"]}}}"#;
     assert_eq!(
-        written(text, &[("api_key", "FAKE"), ("app", "a/\"b")], None).unwrap(),
-        "POST api.example.com/a%2F%22b/me?x=a%2F%22b&app=a%2F%22b\n\
+        written(text, &[("api_key", "FAKE"), ("app", "a&\"b")], None).unwrap(),
+        "POST api.example.com/a&%22b/me?x=a%26%22b&app=a%26%22b\n\
          accept: application/json\n\
          content-type: application/json\n\
          x-version: 1\n\
          accept: text/plain\n\
          x-key: FAKE\n\
-         {\"list\":[true,\"a/\\\"b\"],\"n\":1,\"who\":\"a/\\\"b {x}\"}"
+         {\"list\":[true,\"a&\\\"b\"],\"n\":1,\"who\":\"a&\\\"b {x}\"}"
     );
 }
 
@@ -132,9 +133,10 @@ fn a_tenants_key_goes_to_its_own_host_and_no_other() {
     );
     let fixed = text.replace("{base_url}/me", "https://theirs.shop.example.com/me");
     for base_url in [None, own] {
-        assert_eq!(
-            written(&fixed, &[("api_key", "FAKE")], base_url).unwrap_err(),
-            "theirs.shop.example.com is not a host of its provider"
+        let refused = written(&fixed, &[("api_key", "FAKE")], base_url).unwrap_err();
+        assert!(
+            refused.contains("a host that is not the provider's"),
+            "{refused}"
         );
     }
 }
@@ -188,7 +190,7 @@ fn plain_http_is_for_this_machine_unless_the_definition_says_more() {
     assert!(written(text, &fields, Some("http://127.0.0.1:8000")).is_ok());
     assert_eq!(
         written(text, &fields, Some("http://gpu.lan:8000")).unwrap_err(),
-        "gpu.lan:8000 would get it in the clear"
+        "is http, which would send the key in the clear"
     );
     let allowed = text.replacen('{', "{\"allow_http\": true, ", 1);
     assert!(written(&allowed, &fields, Some("http://gpu.lan:8000")).is_ok());
@@ -268,19 +270,147 @@ fn a_service_account_asks_with_an_assertion_that_its_key_signed() {
 }
 
 #[test]
-fn what_is_told_is_short_and_holds_no_secret() {
-    let secrets = [Secret::from("FAKEsecret".to_owned())];
-    let told = |text: &str| in_names(Told::Text(text.to_owned()), &secrets);
-    assert_eq!(told("octocat").as_deref(), Some("octocat"));
-    assert_eq!(told("\u{1b}[2J").as_deref(), Some(r"\u{1b}[2J"));
-    assert_eq!(told("it is FAKEsecret!"), None);
-    assert_eq!(told(&"x".repeat(1000)).unwrap().len(), LONGEST_TOLD);
-    let list = |count: usize| {
-        let names = (0..count).map(|number| format!("m{number}")).collect();
-        in_names(Told::List(names, "models".to_owned()), &secrets).unwrap()
-    };
-    assert_eq!(list(0), "no models yet");
-    assert_eq!(list(1), "1 model: m0");
-    assert_eq!(list(2), "2 models: m0, m1");
-    assert_eq!(list(8), "8 models: m0, m1, m2, m3, m4, m5 and 2 more");
+fn no_field_climbs_out_of_its_place_in_a_path() {
+    let text = r#"{
+        "fields": [{"name": "api_key"}, {"name": "app", "secret": false}],
+        "hosts": ["a.example.com"],
+        "inject": [{"in": "path", "value": "/x/{api_key}"}],
+        "verify": {"url": "https://a.example.com/apps/{app}/me"}}"#;
+    let fields = |key, app| written(text, &[("api_key", key), ("app", app)], None);
+    assert!(
+        fields("FAKE", "mine")
+            .unwrap()
+            .starts_with("GET a.example.com/x/FAKE/apps/mine/me")
+    );
+    for hostile in ["..", ".", "../admin", "a/b", "%2e%2e"] {
+        let odd = fields("FAKE", hostile).is_err();
+        // What is encoded once more is one step, and a harmless one.
+        assert!(odd || hostile == "%2e%2e", "{hostile}");
+    }
+    assert!(fields("..", "mine").is_err());
+}
+
+#[test]
+fn a_request_that_would_go_without_the_credential_is_not_made() {
+    let text = r#"{
+        "auth": ["api_key", "oauth2"],
+        "fields": [{"name": "client_id", "secret": false}, {"name": "client_secret"}],
+        "hosts": ["a.example.com", "b.example.com"],
+        "inject": [
+            {"in": "header", "name": "X-Client", "value": "{client_id}"},
+            {"in": "header", "name": "Authorization", "value": "Bearer {access_token}", "hosts": ["b.example.com"]}],
+        "verify": {"url": "https://a.example.com/me"}}"#;
+    let stored = [("client_id", "me"), ("client_secret", "FAKE")];
+    assert_eq!(
+        written(text, &stored, None).unwrap_err(),
+        "its definition puts no part of it into the request"
+    );
+    let there = text.replace("https://a.", "https://b.");
+    assert!(written(&there, &stored, None).is_err());
+    let with_token = [("access_token", "FAKEtoken")];
+    assert!(
+        written(&there, &with_token, None)
+            .unwrap()
+            .contains("Bearer FAKEtoken")
+    );
+    // Where there is no secret at all, none is missing.
+    let local = r#"{"auth": ["none"], "base_url": "http://localhost:1", "hosts": ["localhost:1"],
+        "allow_http": true, "verify": {"url": "{base_url}/models"}}"#;
+    assert!(written(local, &[], None).is_ok());
+}
+
+#[test]
+fn a_value_that_no_header_carries_is_told_before_anything_is_sent() {
+    let text = r#"{"api_key": {}, "hosts": ["a.example.com"],
+        "verify": {"url": "https://a.example.com/me"}}"#;
+    for broken in ["FAKE\nX-Evil: 1", "FAKE\u{0}"] {
+        let reason = written(text, &[("api_key", broken)], None).unwrap_err();
+        assert!(reason.contains("does not fit into a header"), "{reason}");
+        assert!(!reason.contains("FAKE"));
+    }
+}
+
+#[test]
+fn a_secret_is_known_again_in_every_form_in_which_it_was_sent() {
+    let text = r#"{
+        "auth": ["basic", "oauth2"],
+        "fields": [{"name": "user", "secret": false}, {"name": "word"}],
+        "hosts": ["a.example.com"],
+        "inject": [{"in": "basic", "username": "{user}", "password": "{word}"}],
+        "verify": {"url": "https://a.example.com/me"}}"#;
+    let definition = definition(text);
+    let value = value(
+        &[
+            ("user", "me"),
+            ("word", "FAKE+word"),
+            ("refresh_token", "FAKEr"),
+        ],
+        None,
+    );
+    let question = question(&definition, &value, now()).unwrap();
+    for echoed in [
+        "FAKE+word",
+        "FAKE%2Bword",
+        "RkFLRSt3b3Jk",
+        "bWU6RkFLRSt3b3Jk",
+        "FAKEr",
+    ] {
+        let text = format!("you said {echoed}!");
+        let shown = words::in_names(crate::provider::Told::Text(text), &question.hidden);
+        assert_eq!(shown, None, "{echoed}");
+    }
+    let name = crate::provider::Told::Text("me".to_owned());
+    assert!(words::in_names(name, &question.hidden).is_some());
+}
+
+#[test]
+fn the_form_that_is_sent_to_aws_is_the_one_that_is_signed() {
+    let text = r#"{
+        "auth": ["aws_sigv4"],
+        "fields": [{"name": "access_key_id", "secret": false}, {"name": "secret_access_key"}],
+        "hosts": ["*.amazonaws.com"],
+        "verify": {"method": "POST", "url": "https://sts.amazonaws.com/",
+            "form": {"Action": "GetCallerIdentity", "Version": "2011-06-15"}}}"#;
+    let fields = [
+        ("access_key_id", "AKIAFAKE"),
+        ("secret_access_key", "FAKEsecret"),
+    ];
+    let request = written(text, &fields, None).unwrap();
+    // Made by another implementation of the same rules.
+    assert!(
+        request
+            .contains("Signature=6d89f13316d5d783adb330c68b75be8f32f520706ebe10442d5269f9f2654c40"),
+        "{request}"
+    );
+    for other in [
+        "https://sts.amazonaws.com/x",
+        "https://sts.amazonaws.com/?x=1",
+    ] {
+        let moved = text.replace("https://sts.amazonaws.com/", other);
+        assert!(validate(&moved, Path::new("x.json")).is_err(), "{other}");
+    }
+}
+
+#[test]
+fn a_tenant_keeps_the_hosts_that_are_surely_its_providers() {
+    let text = r#"{
+        "api_key": {}, "tenant": true, "hosts": ["login.example.com", "*.shop.example.com"],
+        "verify": {"url": "https://login.example.com/me"}}"#;
+    let fields = [("api_key", "FAKE")];
+    assert!(written(text, &fields, Some("https://mine.shop.example.com")).is_ok());
+    assert!(written(text, &fields, Some("https://elsewhere.test")).is_err());
+}
+
+#[test]
+fn places_of_a_request_can_be_for_some_hosts_only() {
+    let text = r#"{
+        "fields": [{"name": "api_key"}], "hosts": ["a.example.com", "b.example.com"],
+        "verify": {"url": "https://a.example.com/me", "inject": [
+            {"in": "header", "name": "X-B", "value": "{api_key}", "hosts": ["b.example.com"]},
+            {"in": "header", "name": "X-A", "value": "{api_key}", "hosts": ["a.example.com"]}]}}"#;
+    let request = written(text, &[("api_key", "FAKE")], None).unwrap();
+    assert!(
+        request.contains("x-a: FAKE") && !request.contains("x-b"),
+        "{request}"
+    );
 }

@@ -230,33 +230,10 @@ fn at_base_url(definition: Definition, url: Option<&str>, what: &str) -> Result<
         }
         return Ok(definition);
     };
-    let refused = |reason: &str| {
-        Error::new(Kind::InvalidInput, format!("{what} {reason}"))
+    definition.at(url).map_err(|bad| {
+        Error::new(Kind::InvalidInput, format!("{what} {bad}"))
             .with_hint("Give the whole address: --base-url https://gitlab.example.com")
-    };
-    let (scheme, rest) = url
-        .split_once("://")
-        .ok_or_else(|| refused("begins with no scheme"))?;
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if url.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return Err(refused("has white space or control characters inside"));
-    }
-    if authority.contains('@') {
-        // Not repeated: what stands there is a password.
-        return Err(refused("has a user in it; credentials are given apart"));
-    }
-    let own = definition
-        .at(url)
-        .map_err(|bad| refused(&format!("cannot be used: {bad}")))?;
-    let local = ["localhost", "127.", "[::1]"]
-        .iter()
-        .any(|name| authority.starts_with(name));
-    match scheme {
-        "https" => Ok(own),
-        "http" if own.allow_http || local => Ok(own),
-        "http" => Err(refused("is http, which would send the key in the clear")),
-        _ => Err(refused("is neither https nor http")),
-    }
+    })
 }
 
 /// How a connection of this provider is used.

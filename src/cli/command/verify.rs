@@ -31,7 +31,7 @@ const AT_ONCE: usize = 16;
 #[command(
     after_help = "One cheap request for each connection, all at once. A key that is alive but may \
 not do this request, or is over a limit, counts as connected.\n\nExit code 9 if any is rejected, \
-8 if any cannot be asked about.\n\nExamples:\n  vault verify\n  vault verify openai github/work\n  \
+8 if nothing could be learned of one.\n\nExamples:\n  vault verify\n  vault verify openai github/work\n  \
 vault verify --json | jq '.results[] | select(.result != \"ok\")'"
 )]
 pub struct VerifyArgs {
@@ -57,7 +57,7 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<()> {
         if let Some(first) = wanted.first() {
             return Err(select::not_connected(first));
         }
-        return nothing(context);
+        return nothing(false, context);
     };
     let ids = selected(&opened.document, &wanted, &catalog)?;
     let (mut subjects, mut questions) = (Vec::new(), Vec::new());
@@ -76,7 +76,7 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<()> {
         }
     }
     if subjects.is_empty() {
-        return nothing(context);
+        return nothing(opened.document.connections().next().is_some(), context);
     }
     let verdicts = ask_all(questions, context)?;
     keep(&subjects, &verdicts, &store, &opened, context);
@@ -140,9 +140,11 @@ fn prepared(
 ) -> Result<Question> {
     let definition = catalog.find(&id.provider)?.definition;
     let definition = match &credential.value.base_url {
-        Some(url) => definition
-            .at(url)
-            .map_err(|bad| Error::new(Kind::InvalidInput, format!("{id}: {bad}")))?,
+        Some(url) => definition.at(url).map_err(|bad| {
+            let message = format!("{id} cannot be verified: its address {bad}");
+            Error::new(Kind::InvalidInput, message)
+                .with_hint(format!("Store it anew: vault login {id} --force"))
+        })?,
         None => definition,
     };
     question(&definition, &credential.value, now).map_err(|reason| not_asked(id, &reason))
@@ -153,6 +155,12 @@ fn not_asked(id: &ConnectionId, reason: &NoQuestion) -> Error {
     let hint = match reason {
         NoQuestion::NoWay => {
             format!("Give it one of your own: vault inspect {}", id.provider)
+        }
+        NoQuestion::Foreign(_) | NoQuestion::InTheClear(_) | NoQuestion::Unattached => {
+            format!(
+                "Look at its definition: vault provider show {}",
+                id.provider
+            )
         }
         _ => format!("Store it anew: vault login {id} --force"),
     };
@@ -199,7 +207,7 @@ pub(super) fn must_be_alive(
             Kind::Unreachable,
             format!("Nothing was learned from {name}: {message}; nothing was stored"),
         )
-        .with_hint(WITHOUT)),
+        .with_hint(verdict.hint.as_deref().unwrap_or(WITHOUT))),
         Outcome::Ok if message.is_empty() => Ok(()),
         _ => {
             context.output.note(&format!("{name} says: {message}."));
@@ -208,20 +216,22 @@ pub(super) fn must_be_alive(
     }
 }
 
-fn nothing(context: &Context) -> Result<()> {
+fn nothing(is_anything_stored: bool, context: &Context) -> Result<()> {
     if context.output.json {
         output::print_json(&json!({"results": []}))?;
     }
-    context
-        .output
-        .note("There is nothing to verify. Begin with: vault login openai");
+    context.output.note(if is_anything_stored {
+        "There is nothing that could be asked about."
+    } else {
+        "There is nothing to verify. Begin with: vault login openai"
+    });
     Ok(())
 }
 
 /// Sends the requests, so many at once, and waits for all of them.
 fn ask_all(questions: Vec<Question>, context: &Context) -> Result<Vec<Verdict>> {
-    let client = Arc::new(context.client()?);
-    let progress = Progress::new(&context.output);
+    let client = Arc::new(context.client());
+    let progress = Progress::new(context);
     let total = questions.len();
     wait_for(async {
         let turns = Arc::new(Semaphore::new(AT_ONCE));
@@ -268,7 +278,7 @@ fn keep(
         .iter()
         .zip(verdicts)
         .filter_map(|(subject, verdict)| Some((subject, status_after(verdict.outcome)?)))
-        .filter(|(subject, status)| subject.credential.status != *status)
+        .filter(|(subject, status)| is_news(&subject.credential, *status, context.now))
         .collect();
     if learned.is_empty() {
         return;
@@ -279,7 +289,7 @@ fn keep(
             let Some(mut credential) = found.map_err(|bad| store.damaged(bad))? else {
                 continue;
             };
-            if credential.value.is_same(&subject.credential.value) {
+            if credential.value.is_same(&subject.credential.value) && credential.status != status {
                 credential.status = status;
                 credential.updated_at = context.now;
                 document.put_connection(&subject.id, &credential);
@@ -292,6 +302,13 @@ fn keep(
             .output
             .warn(&format!("What was learned could not be kept: {error}"));
     }
+}
+
+/// Whether a status is worth a commit. What has expired is rejected, and
+/// stays expired.
+fn is_news(credential: &Credential, status: Status, now: Timestamp) -> bool {
+    let has_expired = credential.status_at(now) == Status::Expired;
+    credential.status != status && !(has_expired && status == Status::Invalid)
 }
 
 fn report(subjects: &[Subject], verdicts: &[Verdict], context: &Context) -> Result<()> {
@@ -337,11 +354,15 @@ fn judgement(subjects: &[Subject], verdicts: &[Verdict]) -> Result<()> {
         &with(Outcome::Unreachable)[..],
     ) {
         ([], []) => Ok(()),
-        ([], unreachable) => Err(Error::new(
-            Kind::Unreachable,
-            format!("Nothing was learned of {}", listed(unreachable)),
-        )
-        .with_hint(format!("Try again: vault verify {}", unreachable[0]))),
+        ([], unreachable) => {
+            let hint = verdicts.iter().find_map(|verdict| verdict.hint.clone());
+            let again = || format!("Try again: vault verify {}", unreachable[0]);
+            Err(Error::new(
+                Kind::Unreachable,
+                format!("Nothing was learned of {}", listed(unreachable)),
+            )
+            .with_hint(hint.unwrap_or_else(again)))
+        }
         (rejected, _) => Err(Error::new(
             Kind::Rejected,
             format!("The provider rejects {}", listed(rejected)),

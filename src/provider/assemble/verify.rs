@@ -8,7 +8,8 @@ use super::Problem;
 use super::placements::{check_header, check_spot, placement};
 use crate::name::FieldName;
 use crate::provider::definition::{AuthKind, Definition};
-use crate::provider::host::{Host, Injection};
+use crate::provider::host::Host;
+use crate::provider::own::Astray;
 use crate::provider::placement::{Part, Template};
 use crate::provider::raw::{Parsed, RawVerify};
 use crate::provider::verify::{Body, JsonTemplate, Verify, When};
@@ -57,6 +58,7 @@ fn request(raw: RawVerify, definition: &Definition) -> Result<Verify, Problem> {
         note: raw.note,
     };
     check_fields(&verify, definition)?;
+    check_signed(&verify, definition)?;
     check_host(&verify.url, definition)?;
     Ok(verify)
 }
@@ -120,19 +122,25 @@ fn json_template(value: Value) -> Result<JsonTemplate, Problem> {
 fn check_fields(verify: &Verify, definition: &Definition) -> Result<(), Problem> {
     let is_known = |name: &FieldName| {
         matches!(name.as_str(), "base_url" | "access_token")
-            || (name.as_str() == "assertion" && definition.supports(&AuthKind::JwtBearer))
             || definition.field(name.as_str()).is_some()
     };
-    let mut templates = vec![&verify.url];
-    templates.extend(verify.body.iter().flat_map(Body::templates));
+    // Made for the body alone, and only where there is somebody to show it to.
+    let has_assertion = definition.supports(&AuthKind::JwtBearer)
+        && definition
+            .oauth
+            .as_ref()
+            .is_some_and(|oauth| oauth.token_url.is_some());
+    let is_assertion = |name: &&FieldName| has_assertion && name.as_str() == "assertion";
+    let of_body = verify.body.iter().flat_map(Body::templates);
+    let of_body = of_body.flat_map(Template::fields);
     let placed = verify
         .placements
         .iter()
         .flatten()
         .flat_map(|placement| placement.fields());
-    let needed = templates
-        .into_iter()
-        .flat_map(Template::fields)
+    let needed = of_body
+        .filter(|name| !is_assertion(name))
+        .chain(verify.url.fields())
         .chain(placed)
         .chain(verify.when.iter().map(|when| &when.field));
     for name in needed {
@@ -144,6 +152,20 @@ fn check_fields(verify: &Verify, definition: &Definition) -> Result<(), Problem>
     Ok(())
 }
 
+/// Only what we know to sign rightly: a request to AWS for `/`, without a query.
+fn check_signed(verify: &Verify, definition: &Definition) -> Result<(), Problem> {
+    if !definition.supports(&AuthKind::AwsSigV4) {
+        return Ok(());
+    }
+    let url = with_fields_as_x(&verify.url);
+    let path = url.splitn(4, '/').nth(3).unwrap_or_default();
+    if path.is_empty() && !url.contains('?') {
+        return Ok(());
+    }
+    let message = "'verify' of 'aws_sigv4' takes an address without a path and a query";
+    Err(Problem::new(message, "verify"))
+}
+
 /// Whatever the fields hold, the host must be under one of the provider's.
 fn check_host(url: &Template, definition: &Definition) -> Result<(), Problem> {
     if let [Part::Field(name), rest @ ..] = url.parts()
@@ -152,31 +174,37 @@ fn check_host(url: &Template, definition: &Definition) -> Result<(), Problem> {
     {
         return Ok(());
     }
-    let url: String = url
-        .parts()
-        .iter()
+    let url = with_fields_as_x(url);
+    let address = url.split(['?', '#']).next().unwrap_or(&url);
+    let target =
+        Host::parse(address, None).map_err(|bad| Problem::new(bad.to_string(), "verify"))?;
+    let message = match target.exact() {
+        None => "'verify' goes to a host that is not the provider's",
+        Some(host) if target.is_plain_http && !definition.allow_http && !host.is_loopback() => {
+            "'verify' would send the credential in the clear"
+        }
+        Some(host) => {
+            let usual = if target.is_plain_http { 80 } else { 443 };
+            let port = target.port.unwrap_or(usual);
+            let path = target.path.as_deref().unwrap_or("/");
+            match definition.check_way(!target.is_plain_http, host, port, path) {
+                Ok(()) => return Ok(()),
+                Err(Astray::Foreign) => "'verify' goes to a host that is not the provider's",
+                Err(Astray::InTheClear) => "'verify' would send the credential in the clear",
+            }
+        }
+    };
+    Err(Problem::new(message, "verify"))
+}
+
+fn with_fields_as_x(url: &Template) -> String {
+    let parts = url.parts().iter();
+    parts
         .map(|part| match part {
             Part::Text(text) => text.as_str(),
             Part::Field(_) => "x",
         })
-        .collect();
-    let address = url.split(['?', '#']).next().unwrap_or(&url);
-    let target =
-        Host::parse(address, None).map_err(|bad| Problem::new(bad.to_string(), "verify"))?;
-    let is_own = definition.hosts.iter().any(|entry| {
-        entry.injection != Injection::Never
-            && target.exact().is_some_and(|host| entry.matches(host))
-    });
-    if !is_own {
-        let message = "'verify' goes to a host that is not the provider's";
-        return Err(Problem::new(message, "verify"));
-    }
-    let is_here = target.exact().is_some_and(|host| host.is_loopback());
-    if target.is_plain_http && !definition.allow_http && !is_here {
-        let message = "'verify' would send the credential in the clear";
-        return Err(Problem::new(message, "verify"));
-    }
-    Ok(())
+        .collect()
 }
 
 fn begins_a_path(part: &Part) -> bool {
