@@ -161,7 +161,10 @@ const ANSWERS: &[(&str, u16, &str, &str)] = &[
     ("google-gemini", 400, "{}", "unreachable"),
     ("cohere", 200, r#"{"valid":true}"#, "ok"),
     ("cohere", 200, r#"{"valid":false}"#, "rejected"),
-    ("fireworks", 412, "{}", "rate_limited"),
+    ("cohere", 200, "{}", "unreachable"),
+    ("qdrant", 403, "{}", "rejected"),
+    ("typeform", 403, "{}", "rejected"),
+    ("fireworks", 412, "{}", "rejected"),
     ("xai", 400, "{}", "rejected"),
     (
         "elevenlabs",

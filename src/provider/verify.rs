@@ -98,6 +98,9 @@ pub struct Tells {
     /// What the items are called, such as `models`.
     #[serde(default)]
     pub noun: Option<String>,
+    /// Without it an answer is not a good one: somebody else listens there.
+    #[serde(default)]
+    pub required: bool,
 }
 
 /// What an answer says about a credential.
@@ -160,7 +163,17 @@ impl Verify {
             .answers
             .iter()
             .find(|answer| answer.fits(status, body, json.as_ref()));
-        let outcome = special.map_or_else(|| usual(status, body), |answer| answer.result);
+        let mut outcome = special.map_or_else(|| usual(status, body), |answer| answer.result);
+        let is_strange = |tells: &Tells| {
+            tells.required
+                && json
+                    .as_ref()
+                    .and_then(|json| json.pointer(&tells.pointer))
+                    .is_none()
+        };
+        if outcome == Outcome::Ok && self.tells.as_ref().is_some_and(is_strange) {
+            outcome = Outcome::Unreachable;
+        }
         let told = self
             .tells
             .as_ref()
@@ -333,6 +346,9 @@ mod tests {
             Some(Told::List(names, "models".to_owned()))
         );
         assert_eq!(list.read(401, body).told, None);
+        let strict = verify(r#""tells": {"pointer": "/models", "required": true}"#);
+        assert_eq!(strict.read(200, b"<html>").outcome, Outcome::Unreachable);
+        assert_eq!(strict.read(200, body).outcome, Outcome::Ok);
         let account = verify(r#""tells": {"pointer": "/login"}"#);
         assert_eq!(
             account.read(200, br#"{"login": "octocat"}"#).told,

@@ -54,6 +54,20 @@ fn expressions_that_would_eat_memory_are_refused() {
 }
 
 #[test]
+fn many_hosts_and_answers_are_refused() {
+    let hosts: Vec<_> = (0..50_000)
+        .map(|number| format!("h{number}.example.com"))
+        .collect();
+    let text = serde_json::json!({"hosts": hosts, "api_key": {}}).to_string();
+    assert!(refusal(&text).contains("50000 hosts, and 500 are taken"));
+    let answer = serde_json::json!({"status": 200, "contains": "x", "result": "ok"});
+    let answers = vec![answer; 10_000];
+    let verify = serde_json::json!({"url": "https://a.example.com/", "answers": answers});
+    let text = serde_json::json!({"hosts": ["a.example.com"], "api_key": {}, "verify": verify});
+    assert!(refusal(&text.to_string()).contains("10000 answers, and 100 are taken"));
+}
+
+#[test]
 fn many_expressions_cost_no_more_than_a_few() {
     let many = |count: usize, wrap: fn(String) -> serde_json::Value| {
         let all: Vec<_> = (0..count)
@@ -192,7 +206,7 @@ fn tenants_get_a_credential_on_their_own_host_alone() {
 fn a_check_holds_nothing_that_the_rest_of_a_definition_may_not() {
     let with = |members: &str| {
         format!(
-            r#"{{"api_key": {{}}, "hosts": ["a.example.com", "regex:.*evil.*"],
+            r#"{{"api_key": {{}}, "hosts": ["a.example.com", "*.example.com", "regex:.*evil.*"],
                 "verify": {{"url": "https://a.example.com/me", {members}}}}}"#
         )
     };
@@ -212,6 +226,8 @@ fn a_check_holds_nothing_that_the_rest_of_a_definition_may_not() {
         r#""form": {}, "body": "x""#,
         r#""url": "https://an-evil.test/""#,
         r#""url": "https://a.example.com:8443/""#,
+        r#""url": "https://{api_key}.example.com/""#,
+        r#""url": "https://a.example.com/me#x""#,
     ] {
         // A member that is there twice is an error of its own.
         let text = match members.strip_prefix("\"url\"") {

@@ -15,7 +15,10 @@ pub(super) fn address(url: &Template, fields: Lookup<'_>) -> Result<Address, NoQ
     let mut text = Zeroizing::new(String::new());
     for part in url.parts() {
         match part {
-            Part::Text(literal) => text.push_str(literal),
+            Part::Text(literal) => {
+                let twice = overlap(&text, literal);
+                text.push_str(&literal[twice..]);
+            }
             Part::Field(name) => {
                 let value = fields(name).ok_or_else(|| NoQuestion::Missing(name.clone()))?;
                 let encoding = match name.as_str() {
@@ -28,6 +31,24 @@ pub(super) fn address(url: &Template, fields: Lookup<'_>) -> Result<Address, NoQ
         }
     }
     Address::parse(&Secret::from(std::mem::take(&mut *text))).map_err(NoQuestion::Address)
+}
+
+/// How much of a path's beginning the address before it ends in: people write
+/// an address with or without `/v1`.
+fn overlap(address: &str, path: &str) -> usize {
+    let Some((_, rest)) = address.split_once("://") else {
+        return 0;
+    };
+    let own = rest.find('/').map_or("", |at| &rest[at..]);
+    let ends = path
+        .char_indices()
+        .skip(1)
+        .filter(|(_, c)| matches!(c, '/' | '?'));
+    ends.map(|(at, _)| at)
+        .chain([path.len()])
+        .filter(|at| path.starts_with('/') && own.ends_with(&path[..*at]))
+        .max()
+        .unwrap_or(0)
 }
 
 /// The path and query with what the credential adds to them.

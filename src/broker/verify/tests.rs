@@ -414,3 +414,25 @@ fn places_of_a_request_can_be_for_some_hosts_only() {
         "{request}"
     );
 }
+
+#[test]
+fn an_address_may_hold_the_beginning_of_the_path_already() {
+    let text = r#"{
+        "api_key": {}, "hosts": ["{base_url}"], "base_url": "https://a.example.com",
+        "verify": {"url": "{base_url}/api/v4/user"}}"#;
+    for (base_url, path) in [
+        ("https://a.example.com", "/api/v4/user"),
+        ("https://a.example.com/", "/api/v4/user"),
+        ("https://a.example.com/api/v4", "/api/v4/user"),
+        ("https://a.example.com/api", "/api/v4/user"),
+        ("https://a.example.com/x/api/v4/", "/x/api/v4/user"),
+        ("https://a.example.com/api/v4/user", "/api/v4/user"),
+        ("https://a.example.com/v4", "/v4/api/v4/user"),
+        ("https://api", "/api/v4/user"),
+    ] {
+        let request = written(text, &[("api_key", "FAKE")], Some(base_url)).unwrap();
+        let first = request.lines().next().unwrap();
+        assert!(first.ends_with(path), "{base_url}: {first}");
+        assert_eq!(first.matches("user").count(), 1, "{first}");
+    }
+}

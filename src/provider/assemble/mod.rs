@@ -18,6 +18,10 @@ use crate::text::printable;
 
 /// More expressions than any provider has shapes.
 const MOST_EXPRESSIONS: usize = 100;
+/// More hosts than any provider has.
+const MOST_HOSTS: usize = 500;
+/// More ways to answer than anybody has.
+const MOST_ANSWERS: usize = 100;
 
 /// What is wrong, and a text of the file to find the place by.
 pub(super) struct Problem {
@@ -44,7 +48,7 @@ pub(super) fn assemble(
         let message = format!("schema version {version} is not known here, only 1");
         return Err(Problem::new(message, "schema_version"));
     }
-    check_expressions(&raw)?;
+    check_bounds(&raw)?;
     let mut warnings = Vec::new();
     let display_name = raw.display_name.take().unwrap_or_else(|| name.to_string());
     let auth = auth_kinds(&raw, &mut warnings);
@@ -101,9 +105,9 @@ pub(super) fn assemble(
     Ok(definition)
 }
 
-/// Each expression is bounded in size, and so must their number be, before
-/// the first one is compiled.
-fn check_expressions(raw: &Raw) -> Result<(), Problem> {
+/// Whatever is bounded in size must be bounded in number too, before the first
+/// of it is looked at.
+fn check_bounds(raw: &Raw) -> Result<(), Problem> {
     let of_fields = raw.fields.iter().filter(|field| field.pattern.is_some());
     let of_others = raw
         .reject_patterns
@@ -122,19 +126,26 @@ fn check_expressions(raw: &Raw) -> Result<(), Problem> {
         .flat_map(|placement| &placement.hosts)
         .chain(&raw.hosts)
         .filter(|host| host.starts_with("regex:"));
-    let count = of_fields.count()
+    let expressions = of_fields.count()
         + of_others.sum::<usize>()
         + conditions.count()
         + hosts.count()
         + raw.detect.len();
-    if count <= MOST_EXPRESSIONS {
-        return Ok(());
+    let answers = raw.verify.iter().map(|verify| verify.answers.len()).sum();
+    for (count, what, most) in [
+        (expressions, "expressions", MOST_EXPRESSIONS),
+        (raw.hosts.len(), "hosts", MOST_HOSTS),
+        (answers, "answers", MOST_ANSWERS),
+    ] {
+        if count > most {
+            let message = format!("it has {count} {what}, and {most} are taken");
+            return Err(Problem {
+                message,
+                near: None,
+            });
+        }
     }
-    let message = format!("it has {count} expressions, and {MOST_EXPRESSIONS} are taken");
-    Err(Problem {
-        message,
-        near: None,
-    })
+    Ok(())
 }
 
 fn unwrap_all<T>(parsed: Vec<Parsed<T>>) -> Vec<T> {

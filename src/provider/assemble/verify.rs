@@ -60,6 +60,7 @@ fn request(raw: RawVerify, definition: &Definition) -> Result<Verify, Problem> {
     check_fields(&verify, definition)?;
     check_signed(&verify, definition)?;
     check_host(&verify.url, definition)?;
+    check_openness(&verify.url, definition)?;
     Ok(verify)
 }
 
@@ -195,6 +196,31 @@ fn check_host(url: &Template, definition: &Definition) -> Result<(), Problem> {
         }
     };
     Err(Problem::new(message, "verify"))
+}
+
+/// A host is looked up by name servers and told to proxies, and shown: nothing
+/// secret can be a part of it.
+fn check_openness(url: &Template, definition: &Definition) -> Result<(), Problem> {
+    let mut before = String::new();
+    for part in url.parts() {
+        match part {
+            Part::Text(text) => before.push_str(text),
+            Part::Field(name) => {
+                let rest = before.split_once("://").map_or("", |(_, rest)| rest);
+                let field = definition.field(name.as_str());
+                let is_secret = field.is_none_or(|field| field.is_secret);
+                if is_secret && name.as_str() != "base_url" && !rest.contains(['/', '?']) {
+                    let message = format!("'verify' has the secret field '{name}' in its host");
+                    return Err(Problem::new(message, "verify"));
+                }
+            }
+        }
+    }
+    if before.contains('#') {
+        let message = "'verify' has a '#' in its address, which nobody is sent";
+        return Err(Problem::new(message, "verify"));
+    }
+    Ok(())
 }
 
 fn with_fields_as_x(url: &Template) -> String {
