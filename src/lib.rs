@@ -14,6 +14,7 @@ pub mod json;
 pub mod name;
 pub mod process;
 pub mod provider;
+pub mod scan;
 pub mod seal;
 pub mod secret;
 pub mod text;

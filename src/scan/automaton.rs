@@ -1,0 +1,250 @@
+//! One expression, as an automaton that is built when it is first needed and
+//! grows within bounds as it is used. It is tried at one place only, so that
+//! what it costs is known: how far it looked.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use regex_automata::hybrid::dfa::{Cache, Config, DFA};
+use regex_automata::nfa::thompson::{self, WhichCaptures};
+use regex_automata::{Anchored, Input};
+use regex_syntax::ParserBuilder;
+use regex_syntax::hir::literal::{ExtractKind, Extractor};
+use regex_syntax::hir::{Hir, HirKind, Look};
+
+/// No key is longer than this.
+pub const LONGEST: usize = 4096;
+/// What one expression may be compiled to; those of definitions were held to
+/// less when they were read.
+const COMPILED_SIZE: usize = 4 << 20;
+/// What all of them together may be compiled to.
+const ALL_COMPILED: usize = 64 << 20;
+/// What one thread keeps of the states of one automaton.
+const CACHE: usize = 1 << 20;
+
+/// An expression, its anchors at both ends taken off.
+pub struct Automaton {
+    hir: Hir,
+    longest: usize,
+    compiled: OnceLock<Option<DFA>>,
+}
+
+/// What came of trying an expression at one place.
+pub struct Tried {
+    /// Where the match ends.
+    pub end: Option<usize>,
+    /// How many bytes were looked at.
+    pub cost: usize,
+}
+
+impl Automaton {
+    /// The automaton of an expression; `None` where it is none.
+    pub fn of(expression: &str) -> Option<Self> {
+        let hir = ParserBuilder::new()
+            .unicode(false)
+            .utf8(false)
+            .nest_limit(64)
+            .build()
+            .parse(expression)
+            .ok()?;
+        let hir = unanchored(&hir);
+        Some(Self {
+            longest: hir
+                .properties()
+                .maximum_len()
+                .map_or(LONGEST, |most| most.min(LONGEST)),
+            hir,
+            compiled: OnceLock::new(),
+        })
+    }
+
+    /// What every match begins with one of; empty where that cannot be said.
+    pub fn beginnings(&self) -> Vec<Vec<u8>> {
+        let mut extractor = Extractor::new();
+        extractor
+            .kind(ExtractKind::Prefix)
+            .limit_class(6)
+            .limit_repeat(4)
+            .limit_literal_len(32)
+            .limit_total(64);
+        let found = extractor.extract(&self.hir);
+        let literals = found.literals().unwrap_or_default();
+        let mut beginnings: Vec<_> = literals.iter().map(|one| one.as_bytes().to_vec()).collect();
+        beginnings.sort();
+        beginnings.dedup();
+        if beginnings.iter().any(Vec::is_empty) {
+            beginnings.clear();
+        }
+        beginnings
+    }
+
+    /// Whether it turned out to be too large to be used.
+    pub fn is_too_large(&self) -> bool {
+        matches!(self.compiled.get(), Some(None))
+    }
+
+    /// Tries it at `start`. `cache` is this automaton's own; `compiled` is how
+    /// much all automata have come to.
+    pub fn try_at(
+        &self,
+        text: &[u8],
+        start: usize,
+        cache: &mut Option<Cache>,
+        compiled: &AtomicUsize,
+    ) -> Tried {
+        let nothing = Tried { end: None, cost: 0 };
+        let Some(dfa) = self.compiled.get_or_init(|| self.compile(compiled)) else {
+            return nothing;
+        };
+        let cache = cache.get_or_insert_with(|| dfa.create_cache());
+        let limit = (start + self.longest).min(text.len());
+        let input = Input::new(text).range(start..limit).anchored(Anchored::Yes);
+        let Ok(mut state) = dfa.start_state_forward(cache, &input) else {
+            return nothing;
+        };
+        let mut end = None;
+        for (at, byte) in text.iter().enumerate().take(limit).skip(start) {
+            let Ok(next) = dfa.next_state(cache, state, *byte) else {
+                return Tried {
+                    end,
+                    cost: at - start,
+                };
+            };
+            state = next;
+            if state.is_tagged() {
+                // A match is seen one byte after its end.
+                if state.is_match() {
+                    end = Some(at);
+                } else if state.is_dead() || state.is_quit() {
+                    return Tried {
+                        end,
+                        cost: at + 1 - start,
+                    };
+                }
+            }
+        }
+        let last = match text.get(limit) {
+            Some(byte) => dfa.next_state(cache, state, *byte),
+            None => dfa.next_eoi_state(cache, state),
+        };
+        if last.is_ok_and(|state| state.is_match()) {
+            end = Some(limit);
+        }
+        Tried {
+            end,
+            cost: limit + 1 - start,
+        }
+    }
+
+    fn compile(&self, compiled: &AtomicUsize) -> Option<DFA> {
+        let ended = Hir::concat(vec![self.hir.clone(), Hir::look(Look::WordEndHalfAscii)]);
+        let config = thompson::Config::new()
+            .utf8(false)
+            .which_captures(WhichCaptures::None)
+            .nfa_size_limit(Some(COMPILED_SIZE));
+        let nfa = thompson::Compiler::new()
+            .configure(config)
+            .build_from_hir(&ended)
+            .ok()?;
+        let size = nfa.memory_usage();
+        if compiled.fetch_add(size, Ordering::Relaxed) + size > ALL_COMPILED {
+            return None;
+        }
+        let config = Config::new()
+            .cache_capacity(CACHE)
+            .skip_cache_capacity_check(true);
+        DFA::builder().configure(config).build_from_nfa(nfa).ok()
+    }
+}
+
+/// The same without the anchors that say where a whole text begins and ends:
+/// a key stands in the midst of one. Groups go as well.
+fn unanchored(hir: &Hir) -> Hir {
+    match hir.kind() {
+        HirKind::Look(Look::Start | Look::End) => Hir::empty(),
+        HirKind::Capture(group) => unanchored(&group.sub),
+        HirKind::Concat(parts) => Hir::concat(parts.iter().map(unanchored).collect()),
+        HirKind::Alternation(parts) => Hir::alternation(parts.iter().map(unanchored).collect()),
+        _ => hir.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tried(expression: &str, text: &str, start: usize) -> Tried {
+        let automaton = Automaton::of(expression).unwrap();
+        automaton.try_at(text.as_bytes(), start, &mut None, &AtomicUsize::new(0))
+    }
+
+    #[test]
+    fn an_expression_is_found_amid_other_text_with_or_without_anchors() {
+        for expression in [
+            "^ab[0-9]{2}$",
+            "ab[0-9]{2}",
+            "^ab12|ab[0-9]{2}$",
+            "^(ab[0-9]{2})$",
+            "\\Aab[0-9]{2}\\z",
+        ] {
+            assert_eq!(
+                tried(expression, "x ab12 y", 2).end,
+                Some(6),
+                "{expression}"
+            );
+            assert_eq!(tried(expression, "x ab12", 2).end, Some(6), "{expression}");
+            assert_eq!(tried(expression, "x ab123", 2).end, None, "{expression}");
+            assert_eq!(tried(expression, "x ab12 y", 1).end, None, "{expression}");
+        }
+    }
+
+    #[test]
+    fn the_longest_that_the_expression_prefers_is_taken() {
+        assert_eq!(
+            tried("^ab[0-9]{2,9}(?:-[0-9]{2})?$", "ab123-45 ", 0).end,
+            Some(8)
+        );
+        assert_eq!(
+            tried("^ab[0-9]{2,9}(?:-[0-9]{2})?$", "ab123-456 ", 0).end,
+            Some(5)
+        );
+    }
+
+    #[test]
+    fn it_looks_no_further_than_a_key_is_long() {
+        let text = "a".repeat(3 * LONGEST);
+        assert_eq!(tried("^[a-z]{2,30}$", &text, 5).cost, 31);
+        assert!(tried("^(?:a|aa)+$", &text, 0).cost <= LONGEST + 1);
+        assert_eq!(tried("^[a-z]+$", &text, 0).end, None);
+        assert_eq!(tried("^b+$", &text, 0).cost, 1);
+    }
+
+    #[test]
+    fn what_a_match_begins_with_is_read_from_the_expression() {
+        let beginnings = |expression: &str| {
+            let found = Automaton::of(expression).unwrap().beginnings();
+            found
+                .iter()
+                .map(|one| String::from_utf8_lossy(one).into_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(beginnings("^gh[po]_[A-Za-z0-9]{36}$"), ["gho_", "ghp_"]);
+        assert_eq!(beginnings("^sk-ant-api\\d{2,4}-x$"), ["sk-ant-api"]);
+        assert_eq!(beginnings("^(?:AKIA|ASIA)[A-Z0-9]{16}$"), ["AKIA", "ASIA"]);
+        for open in ["^[a-f0-9]{32}$", ".*", "(?:x|[a-z]+)y", "(?:ab)?", "^x*$"] {
+            assert!(beginnings(open).is_empty(), "{open}");
+        }
+    }
+
+    #[test]
+    fn what_grows_too_large_fits_nothing_and_says_so() {
+        let automaton = Automaton::of("(a{1000}){1000}").unwrap();
+        let spent = AtomicUsize::new(0);
+        assert_eq!(automaton.try_at(b"aaaa", 0, &mut None, &spent).end, None);
+        assert!(automaton.is_too_large());
+        let automaton = Automaton::of("a").unwrap();
+        let spent = AtomicUsize::new(ALL_COMPILED);
+        assert_eq!(automaton.try_at(b"a", 0, &mut None, &spent).end, None);
+        assert!(automaton.is_too_large());
+    }
+}
