@@ -17,6 +17,7 @@ use rustix::fs::{Mode, OFlags};
 use super::reader::{Content, Reader};
 use super::{Finding, Report, Scanner};
 use crate::error::{Error, Kind};
+use crate::name::ProviderName;
 use crate::text::printable;
 
 /// What is looked at, and how.
@@ -26,6 +27,8 @@ pub struct Options {
     pub paths: Vec<PathBuf>,
     /// Files that are looked at where they are there.
     pub if_there: Vec<PathBuf>,
+    /// Folders of which `.env` and its like are looked at, and nothing else.
+    pub environment_files_of: Vec<PathBuf>,
     /// Whether what ignore files name is looked at too.
     pub no_ignore: bool,
     /// How many threads look; as many as there are processors where it is 0.
@@ -71,7 +74,11 @@ impl Scanner {
             .iter()
             .chain(options.if_there.iter().filter(is_file))
             .collect();
-        let mut report = Report::default();
+        let mut visit = Visit::new(self);
+        for folder in &options.environment_files_of {
+            visit.environment_files(folder);
+        }
+        let mut report = std::mem::take(&mut visit.report);
         let mut roots = roots.into_iter();
         if let Some(first) = roots.next() {
             let mut walk = WalkBuilder::new(first);
@@ -111,16 +118,14 @@ impl Scanner {
     fn walk(&self, walk: &WalkBuilder, heeded: bool) -> mpsc::Receiver<Report> {
         let (sender, reports) = mpsc::channel();
         walk.build_parallel().run(|| {
-            let mut visit = Visit {
-                reader: Reader::new(self),
-                report: Report::default(),
+            let mut part = Part {
+                visit: Visit::new(self),
                 reports: sender.clone(),
-                heeded,
             };
             Box::new(move |entry| {
                 match entry {
-                    Ok(entry) => visit.entry(&entry),
-                    Err(error) => visit.report.fail(&error.to_string()),
+                    Ok(entry) => part.visit.entry(&entry, heeded),
+                    Err(error) => part.visit.report.fail(&error.to_string()),
                 }
                 WalkState::Continue
             })
@@ -131,46 +136,53 @@ impl Scanner {
     fn finish(&self, report: &mut Report) {
         let left_out: BTreeSet<_> = self.left_out().collect();
         report.warnings.extend(left_out.into_iter().map(|provider| {
-            format!("The keys of {provider} were not looked for: a pattern of its definition grows too large")
+            format!(
+                "The keys of {provider} were not looked for: a pattern of its definition grows \
+                 too large"
+            )
         }));
-        report.warnings.sort();
-        report.warnings.dedup();
-        report.findings.sort_by(|a, b| {
-            (&a.path, a.line, a.column, &a.provider).cmp(&(&b.path, b.line, b.column, &b.provider))
-        });
-        report.findings.dedup_by(|a, b| {
-            (&a.path, a.line, a.column, &a.provider) == (&b.path, b.line, b.column, &b.provider)
-        });
+        report.settle();
     }
 }
 
-/// What one thread does with what it comes upon.
+/// What one thread does; what came of it is sent when the thread is done.
+struct Part<'a> {
+    visit: Visit<'a>,
+    reports: Sender<Report>,
+}
+
+impl Drop for Part<'_> {
+    fn drop(&mut self) {
+        // It is received when the last thread has ended.
+        let _ = self.reports.send(std::mem::take(&mut self.visit.report));
+    }
+}
+
+/// Looks at what is come upon.
 struct Visit<'a> {
     reader: Reader<'a>,
     report: Report,
-    reports: Sender<Report>,
-    heeded: bool,
 }
 
-impl Drop for Visit<'_> {
-    fn drop(&mut self) {
-        // It is received when the last thread has ended.
-        let _ = self.reports.send(std::mem::take(&mut self.report));
+impl<'a> Visit<'a> {
+    fn new(scanner: &'a Scanner) -> Self {
+        Self {
+            reader: Reader::new(scanner),
+            report: Report::default(),
+        }
     }
-}
 
-impl Visit<'_> {
-    fn entry(&mut self, entry: &DirEntry) {
+    fn entry(&mut self, entry: &DirEntry, heeded: bool) {
         let is_named = entry.depth() == 0;
         let path = entry.path();
         let kind = entry.file_type();
         if kind.is_some_and(|kind| kind.is_dir()) {
-            if self.heeded {
+            if heeded {
                 self.environment_files(path);
             }
         } else if is_named || kind.is_some_and(|kind| kind.is_file()) {
             // Those of folders that were entered were looked at already.
-            if is_named || !self.heeded || !is_environment_file(entry.file_name()) {
+            if is_named || !heeded || !is_environment_file(entry.file_name()) {
                 self.file(path, is_named);
             }
         }
@@ -257,10 +269,25 @@ impl Report {
             .push(format!("Not looked at: {}", printable(what)));
     }
 
-    fn join(&mut self, other: Self) {
+    /// Takes in what came of another scan.
+    pub fn join(&mut self, other: Self) {
         self.findings.extend(other.findings);
         self.files += other.files;
         self.skipped += other.skipped;
         self.warnings.extend(other.warnings);
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        self.warnings.sort();
+        self.warnings.dedup();
+        self.findings.sort_by(|a, b| a.order().cmp(&b.order()));
+        self.findings.dedup_by(|a, b| a.order() == b.order());
+    }
+}
+
+impl Finding {
+    fn order(&self) -> (&Path, u64, u64, &ProviderName) {
+        (&self.path, self.line, self.column, &self.provider)
     }
 }

@@ -17,5 +17,6 @@ pub mod provider;
 pub mod recipients;
 pub mod rekey;
 pub mod run;
+pub mod scan;
 pub mod secret;
 pub mod unlock;
