@@ -2,6 +2,7 @@
 //! grows within bounds as it is used. It is tried at one place only, so that
 //! what it costs is known: how far it looked.
 
+use std::ops::RangeInclusive;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,10 +11,12 @@ use regex_automata::nfa::thompson::{self, WhichCaptures};
 use regex_automata::{Anchored, Input};
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::literal::{ExtractKind, Extractor};
-use regex_syntax::hir::{Hir, HirKind, Look};
+use regex_syntax::hir::{Hir, HirKind, Literal, Look};
 
 /// No key is longer than this.
 pub const LONGEST: usize = 4096;
+/// How far in a text that is searched for may stand.
+pub const FURTHEST: usize = 256;
 /// What one expression may be compiled to; those of definitions were held to
 /// less when they were read.
 const COMPILED_SIZE: usize = 4 << 20;
@@ -33,7 +36,8 @@ pub struct Automaton {
 pub struct Tried {
     /// Where the match ends.
     pub end: Option<usize>,
-    /// How many bytes were looked at.
+    /// How many bytes were looked at, and how many the automaton grew by for
+    /// it: that is what takes time where an expression has many states.
     pub cost: usize,
 }
 
@@ -78,6 +82,26 @@ impl Automaton {
         beginnings
     }
 
+    /// A text that every match holds, and how many bytes stand before it at
+    /// least and at most.
+    pub fn inner(&self) -> Option<(Vec<u8>, RangeInclusive<usize>)> {
+        let HirKind::Concat(parts) = self.hir.kind() else {
+            return None;
+        };
+        let (mut least, mut most) = (0, 0);
+        for part in parts {
+            if let HirKind::Literal(Literal(text)) = part.kind() {
+                return Some((text.to_vec(), least..=most));
+            }
+            least += part.properties().minimum_len()?;
+            most += part.properties().maximum_len()?;
+            if most > FURTHEST {
+                return None;
+            }
+        }
+        None
+    }
+
     /// Whether it turned out to be too large to be used.
     pub fn is_too_large(&self) -> bool {
         matches!(self.compiled.get(), Some(None))
@@ -92,11 +116,21 @@ impl Automaton {
         cache: &mut Option<Cache>,
         compiled: &AtomicUsize,
     ) -> Tried {
-        let nothing = Tried { end: None, cost: 0 };
         let Some(dfa) = self.compiled.get_or_init(|| self.compile(compiled)) else {
-            return nothing;
+            return Tried { end: None, cost: 0 };
         };
         let cache = cache.get_or_insert_with(|| dfa.create_cache());
+        let (size, clears) = (cache.memory_usage(), cache.clear_count());
+        let mut tried = self.run(dfa, cache, text, start);
+        tried.cost += match cache.clear_count() - clears {
+            0 => cache.memory_usage().saturating_sub(size),
+            times => cache.memory_usage() + times * CACHE,
+        };
+        tried
+    }
+
+    fn run(&self, dfa: &DFA, cache: &mut Cache, text: &[u8], start: usize) -> Tried {
+        let nothing = Tried { end: None, cost: 0 };
         let limit = (start + self.longest).min(text.len());
         let input = Input::new(text).range(start..limit).anchored(Anchored::Yes);
         let Ok(mut state) = dfa.start_state_forward(cache, &input) else {
@@ -213,10 +247,17 @@ mod tests {
     #[test]
     fn it_looks_no_further_than_a_key_is_long() {
         let text = "a".repeat(3 * LONGEST);
-        assert_eq!(tried("^[a-z]{2,30}$", &text, 5).cost, 31);
-        assert!(tried("^(?:a|aa)+$", &text, 0).cost <= LONGEST + 1);
+        let cost = |expression: &str| {
+            let automaton = Automaton::of(expression).unwrap();
+            let (cache, compiled) = (&mut None, AtomicUsize::new(0));
+            automaton.try_at(text.as_bytes(), 5, cache, &compiled);
+            // Once more: now it has grown.
+            automaton.try_at(text.as_bytes(), 5, cache, &compiled).cost
+        };
+        assert_eq!(cost("^[a-z]{2,30}$"), 31);
+        assert_eq!(cost("^(?:a|aa)+$"), LONGEST + 1);
+        assert_eq!(cost("^b+$"), 1);
         assert_eq!(tried("^[a-z]+$", &text, 0).end, None);
-        assert_eq!(tried("^b+$", &text, 0).cost, 1);
     }
 
     #[test]
@@ -233,6 +274,31 @@ mod tests {
         assert_eq!(beginnings("^(?:AKIA|ASIA)[A-Z0-9]{16}$"), ["AKIA", "ASIA"]);
         for open in ["^[a-f0-9]{32}$", ".*", "(?:x|[a-z]+)y", "(?:ab)?", "^x*$"] {
             assert!(beginnings(open).is_empty(), "{open}");
+        }
+    }
+
+    #[test]
+    fn a_text_amid_a_match_is_read_from_the_expression() {
+        let inner = |expression: &str| {
+            let found = Automaton::of(expression).unwrap().inner();
+            found.map(|(text, place)| (String::from_utf8(text).unwrap(), place))
+        };
+        assert_eq!(
+            inner("^[0-9]{8,10}:AA[a-z]{9}$"),
+            Some((":AA".into(), 8..=10))
+        );
+        assert_eq!(
+            inner("^(?:[a-f]{4}|eu[a-f]{2})FFF[a-z]$"),
+            Some(("FFF".into(), 4..=4))
+        );
+        for without in [
+            "^[a-f0-9]{32}$",
+            "^a|b$",
+            "^[a-z]+FFF$",
+            "^[a-z]{257}FFF$",
+            ".*",
+        ] {
+            assert_eq!(inner(without), None, "{without}");
         }
     }
 

@@ -53,3 +53,6 @@ pub struct Report {
     /// What a person should know of, in sentences.
     pub warnings: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests;

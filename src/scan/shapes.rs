@@ -3,7 +3,7 @@
 //! that is tried where one could begin.
 
 use std::collections::HashMap;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::atomic::AtomicUsize;
 
 use regex_automata::hybrid::dfa::Cache;
@@ -25,7 +25,7 @@ const SHORT: usize = 3;
 /// How much of a name's end is searched for. There are few ends: `_KEY`.
 const NAME_END: usize = 4;
 /// How much an expression may look at of each byte of a file, and in any case.
-const EFFORT: u64 = 256;
+const EFFORT: u64 = 64;
 const FREE_EFFORT: u64 = 1 << 20;
 
 /// Looks for the keys of some providers.
@@ -36,6 +36,9 @@ pub struct Scanner {
     /// Shapes that could begin anywhere.
     anywhere: Vec<usize>,
     searches: Vec<Search>,
+    /// Shapes that hold a text which is better searched for than what they
+    /// begin with.
+    inner: Vec<Inner>,
     names: HashMap<Vec<u8>, Vec<Assigned>>,
     name_ends: Vec<Search>,
     compiled: AtomicUsize,
@@ -52,6 +55,13 @@ struct Shape {
 struct Beginning {
     text: Vec<u8>,
     shape: usize,
+}
+
+struct Inner {
+    search: Search,
+    shape: usize,
+    /// How many bytes of the key stand before the text.
+    before: RangeInclusive<usize>,
 }
 
 /// A secret field that a name is known for.
@@ -84,13 +94,23 @@ pub struct Found<'a> {
     pub fixed: Option<usize>,
 }
 
+/// What may begin somewhere.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Which {
+    /// The shapes that begin with what stands there, and those that begin
+    /// with anything.
+    Any,
+    /// This one.
+    One(usize),
+}
+
 /// What one thread keeps while it looks through files.
 pub struct Effort {
     caches: Vec<Option<Cache>>,
     spent: Vec<u64>,
     resume: Vec<u64>,
     given_up: Vec<bool>,
-    candidates: Vec<usize>,
+    candidates: Vec<(usize, Which)>,
 }
 
 /// A part of a file that is looked at in one go.
@@ -114,6 +134,7 @@ impl Scanner {
             beginnings: (0..256).map(|_| Vec::new()).collect(),
             anywhere: Vec::new(),
             searches: Vec::new(),
+            inner: Vec::new(),
             names: HashMap::new(),
             name_ends: Vec::new(),
             compiled: AtomicUsize::new(0),
@@ -149,25 +170,39 @@ impl Scanner {
             let Some((field, automaton)) = field.zip(Automaton::of(detect.pattern.as_str())) else {
                 continue;
             };
-            let shape = self.shapes.len();
-            let texts = automaton.beginnings();
-            if texts.is_empty() {
-                self.anywhere.push(shape);
-            } else if texts.iter().all(|text| text.len() >= SHORT) {
-                needles.extend(texts.iter().cloned());
-            } else {
-                // One or two letters stand everywhere: a search of its own.
-                self.searches.extend(searches(texts.clone()));
-            }
-            for text in texts {
-                self.beginnings[usize::from(text[0])].push(Beginning { text, shape });
-            }
+            self.add_search(&automaton, needles);
             self.shapes.push(Shape {
                 provider: definition.name.clone(),
                 field: field.clone(),
                 min_entropy: detect.min_entropy,
                 automaton,
             });
+        }
+    }
+
+    /// Decides how the places are found where this shape could begin.
+    fn add_search(&mut self, automaton: &Automaton, needles: &mut Vec<Vec<u8>>) {
+        let shape = self.shapes.len();
+        let texts = automaton.beginnings();
+        let is_short = texts.iter().any(|text| text.len() < SHORT);
+        let inner = automaton.inner().filter(|(text, _)| text.len() > 1);
+        match inner {
+            Some((text, before)) if texts.is_empty() || is_short => {
+                let search = searches(vec![text]).pop();
+                self.inner.extend(search.map(|search| Inner {
+                    search,
+                    shape,
+                    before,
+                }));
+                return;
+            }
+            _ if texts.is_empty() => self.anywhere.push(shape),
+            // One or two letters stand everywhere: a search of its own.
+            _ if is_short => self.searches.extend(searches(texts.clone())),
+            _ => needles.extend(texts.iter().cloned()),
+        }
+        for text in texts {
+            self.beginnings[usize::from(text[0])].push(Beginning { text, shape });
         }
     }
 
@@ -207,23 +242,43 @@ impl Scanner {
     /// Finds what is in a window, in order.
     pub fn look(&self, window: Window<'_>, effort: &mut Effort) -> Vec<Found<'_>> {
         let mut found = Vec::new();
+        if window.from >= window.to {
+            return found;
+        }
         let mut candidates = std::mem::take(&mut effort.candidates);
         candidates.clear();
         for search in &self.searches {
             search.each(window.text, window.from..window.to, |hit| {
                 if check::begins(window.text, hit.start) {
-                    candidates.push(hit.start);
+                    candidates.push((hit.start, Which::Any));
                 }
             });
         }
+        for Inner {
+            search,
+            shape,
+            before,
+        } in &self.inner
+        {
+            let (least, most) = (before.start(), before.end());
+            search.each(window.text, window.from + least..window.to + most, |hit| {
+                let first = hit.start.saturating_sub(*most).max(window.from);
+                let last = (hit.start - least).min(window.to - 1);
+                let begins = (first..=last).filter(|at| check::begins(window.text, *at));
+                candidates.extend(begins.map(|at| (at, Which::One(*shape))));
+            });
+        }
         if !self.anywhere.is_empty() {
-            let places = window.from..window.to;
-            candidates.extend(places.filter(|at| check::begins(window.text, *at)));
+            let places = (window.from..window.to).filter(|at| check::begins(window.text, *at));
+            candidates.extend(places.map(|at| (at, Which::Any)));
         }
         candidates.sort_unstable();
         candidates.dedup();
-        for at in &candidates {
-            self.look_at(window, *at, effort, &mut found);
+        for (at, which) in &candidates {
+            match which {
+                Which::Any => self.look_at(window, *at, effort, &mut found),
+                Which::One(shape) => found.extend(self.try_shape(*shape, 0, window, *at, effort)),
+            }
         }
         effort.candidates = candidates;
         self.look_for_names(window, &mut found);
@@ -391,6 +446,9 @@ impl Search {
     fn each(&self, text: &[u8], range: Range<usize>, mut act: impl FnMut(Range<usize>)) {
         let end = (range.end + self.longest - 1).min(text.len());
         let mut start = range.start;
+        if start >= end {
+            return;
+        }
         while let Some(hit) = self.prefilter.find(text, Span { start, end }) {
             if hit.start >= range.end {
                 return;
