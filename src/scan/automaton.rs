@@ -38,7 +38,30 @@ pub struct Tried {
     pub end: Option<usize>,
     /// How many bytes were looked at, and how many the automaton grew by for
     /// it: that is what takes time where an expression has many states.
-    pub cost: usize,
+    pub cost: u64,
+}
+
+/// How large an automaton was before it was tried.
+struct Meter {
+    size: usize,
+    clears: usize,
+}
+
+impl Meter {
+    fn of(cache: &Cache) -> Self {
+        Self {
+            size: cache.memory_usage(),
+            clears: cache.clear_count(),
+        }
+    }
+
+    fn cost(&self, cache: &Cache, looked_at: usize) -> u64 {
+        let grown = match cache.clear_count() - self.clears {
+            0 => cache.memory_usage().saturating_sub(self.size),
+            times => cache.memory_usage() + times * CACHE,
+        };
+        (looked_at + grown) as u64
+    }
 }
 
 impl Automaton {
@@ -107,12 +130,14 @@ impl Automaton {
         matches!(self.compiled.get(), Some(None))
     }
 
-    /// Tries it at `start`. `cache` is this automaton's own; `compiled` is how
-    /// much all automata have come to.
+    /// Tries it at `start`, and breaks off once that has cost more than
+    /// `budget`. `cache` is this automaton's own; `compiled` is how much all
+    /// automata have come to.
     pub fn try_at(
         &self,
         text: &[u8],
         start: usize,
+        budget: u64,
         cache: &mut Option<Cache>,
         compiled: &AtomicUsize,
     ) -> Tried {
@@ -120,29 +145,23 @@ impl Automaton {
             return Tried { end: None, cost: 0 };
         };
         let cache = cache.get_or_insert_with(|| dfa.create_cache());
-        let (size, clears) = (cache.memory_usage(), cache.clear_count());
-        let mut tried = self.run(dfa, cache, text, start);
-        tried.cost += match cache.clear_count() - clears {
-            0 => cache.memory_usage().saturating_sub(size),
-            times => cache.memory_usage() + times * CACHE,
-        };
-        tried
-    }
-
-    fn run(&self, dfa: &DFA, cache: &mut Cache, text: &[u8], start: usize) -> Tried {
-        let nothing = Tried { end: None, cost: 0 };
+        let meter = Meter::of(cache);
         let limit = (start + self.longest).min(text.len());
         let input = Input::new(text).range(start..limit).anchored(Anchored::Yes);
         let Ok(mut state) = dfa.start_state_forward(cache, &input) else {
-            return nothing;
+            return Tried { end: None, cost: 0 };
         };
         let mut end = None;
         for (at, byte) in text.iter().enumerate().take(limit).skip(start) {
-            let Ok(next) = dfa.next_state(cache, state, *byte) else {
-                return Tried {
-                    end,
-                    cost: at - start,
-                };
+            let looked_at = at + 1 - start;
+            let is_over = looked_at % 64 == 0 && meter.cost(cache, looked_at) > budget;
+            let Some(next) = dfa
+                .next_state(cache, state, *byte)
+                .ok()
+                .filter(|_| !is_over)
+            else {
+                let cost = meter.cost(cache, looked_at);
+                return Tried { end: None, cost };
             };
             state = next;
             if state.is_tagged() {
@@ -150,10 +169,8 @@ impl Automaton {
                 if state.is_match() {
                     end = Some(at);
                 } else if state.is_dead() || state.is_quit() {
-                    return Tried {
-                        end,
-                        cost: at + 1 - start,
-                    };
+                    let cost = meter.cost(cache, looked_at);
+                    return Tried { end, cost };
                 }
             }
         }
@@ -164,10 +181,8 @@ impl Automaton {
         if last.is_ok_and(|state| state.is_match()) {
             end = Some(limit);
         }
-        Tried {
-            end,
-            cost: limit + 1 - start,
-        }
+        let cost = meter.cost(cache, limit + 1 - start);
+        Tried { end, cost }
     }
 
     fn compile(&self, compiled: &AtomicUsize) -> Option<DFA> {
@@ -209,7 +224,13 @@ mod tests {
 
     fn tried(expression: &str, text: &str, start: usize) -> Tried {
         let automaton = Automaton::of(expression).unwrap();
-        automaton.try_at(text.as_bytes(), start, &mut None, &AtomicUsize::new(0))
+        automaton.try_at(
+            text.as_bytes(),
+            start,
+            u64::MAX,
+            &mut None,
+            &AtomicUsize::new(0),
+        )
     }
 
     #[test]
@@ -250,12 +271,14 @@ mod tests {
         let cost = |expression: &str| {
             let automaton = Automaton::of(expression).unwrap();
             let (cache, compiled) = (&mut None, AtomicUsize::new(0));
-            automaton.try_at(text.as_bytes(), 5, cache, &compiled);
+            automaton.try_at(text.as_bytes(), 5, u64::MAX, cache, &compiled);
             // Once more: now it has grown.
-            automaton.try_at(text.as_bytes(), 5, cache, &compiled).cost
+            automaton
+                .try_at(text.as_bytes(), 5, u64::MAX, cache, &compiled)
+                .cost
         };
         assert_eq!(cost("^[a-z]{2,30}$"), 31);
-        assert_eq!(cost("^(?:a|aa)+$"), LONGEST + 1);
+        assert_eq!(cost("^(?:a|aa)+$"), LONGEST as u64 + 1);
         assert_eq!(cost("^b+$"), 1);
         assert_eq!(tried("^[a-z]+$", &text, 0).end, None);
     }
@@ -306,11 +329,11 @@ mod tests {
     fn what_grows_too_large_fits_nothing_and_says_so() {
         let automaton = Automaton::of("(a{1000}){1000}").unwrap();
         let spent = AtomicUsize::new(0);
-        assert_eq!(automaton.try_at(b"aaaa", 0, &mut None, &spent).end, None);
+        assert_eq!(automaton.try_at(b"aaaa", 0, 1, &mut None, &spent).end, None);
         assert!(automaton.is_too_large());
         let automaton = Automaton::of("a").unwrap();
         let spent = AtomicUsize::new(ALL_COMPILED);
-        assert_eq!(automaton.try_at(b"a", 0, &mut None, &spent).end, None);
+        assert_eq!(automaton.try_at(b"a", 0, 1, &mut None, &spent).end, None);
         assert!(automaton.is_too_large());
     }
 }

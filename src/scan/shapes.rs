@@ -320,15 +320,17 @@ impl Scanner {
         if position < *resume {
             return None;
         }
-        if *spent > FREE_EFFORT + EFFORT * position {
+        let allowed = FREE_EFFORT + EFFORT * position;
+        if *spent > allowed {
             effort.given_up[number] = true;
             return None;
         }
-        let cache = &mut effort.caches[number];
+        let (budget, cache) = (allowed - *spent, &mut effort.caches[number]);
         let tried = shape
             .automaton
-            .try_at(window.text, at, cache, &self.compiled);
-        *spent += tried.cost as u64;
+            .try_at(window.text, at, budget, cache, &self.compiled);
+        *spent += tried.cost;
+        effort.given_up[number] |= *spent > allowed;
         let place = at..tried.end.filter(|end| *end > at)?;
         // A key does not begin within another text of the same shape.
         *resume = window.offset + place.end as u64;
