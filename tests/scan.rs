@@ -19,7 +19,11 @@ use vault::provider::{Catalog, Definition};
 
 /// A fake key of GitHub, registered.
 fn github(made: &TestEnvironment, name: &str) -> String {
-    let body: String = format!("FAKE{name}c4n4ry").chars().cycle().take(36).collect();
+    let body: String = format!("FAKE{name}c4n4ry")
+        .chars()
+        .cycle()
+        .take(36)
+        .collect();
     made.secret("a found key", format!("ghp_{body}"))
 }
 
@@ -189,21 +193,27 @@ fn binaries_links_and_pipes_are_left_alone() {
 #[test]
 fn what_cannot_be_read_is_named_and_the_rest_is_looked_at() {
     let made = TestEnvironment::new();
-    if rustix::process::geteuid().is_root() {
-        skip("unprivileged", "root can read every file");
-        return;
-    }
     let tree = tree(&made);
     let key = github(&made, "locked");
+    plant(&tree, "open.txt", &key);
     plant(&tree, "locked.txt", &key);
     chmod(&tree.join("locked.txt"), 0);
-    made.vault(["scan"])
-        .arg(&tree)
-        .ok()
-        .says(contains("Not looked at: "))
-        .says(contains("locked.txt"));
-    plant(&tree, "open.txt", &key);
-    assert_eq!(paths(&made, &tree, &[]), ["open.txt"]);
+    let mut run = made.vault(["scan", "--json"]).arg(&tree);
+    let mut unread = "locked.txt";
+    if fs::read(tree.join("locked.txt")).is_ok() {
+        // Nothing is locked for root, but this cannot be read by anybody.
+        unread = "/proc/self/mem";
+        if !Path::new(unread).exists() {
+            skip("unprivileged", "root can read every file");
+            return;
+        }
+        fs::remove_file(tree.join("locked.txt")).unwrap();
+        run = run.arg(unread);
+    }
+    let run = run.finish();
+    assert_eq!(paths_of(&run, &tree), ["open.txt"]);
+    assert_eq!(run.json()["skipped"], 1);
+    run.says(contains("Not looked at: ")).says(contains(unread));
 }
 
 #[test]
@@ -538,7 +548,11 @@ fn every_made_up_key_of_every_definition_is_found_in_any_surroundings() {
                 plant(&tree, &file, &text);
                 expected.push((file, definition.name.to_string()));
             }
-            for (count, key) in examples.unfitting.iter().enumerate() {
+            // What only goes on after a key holds one.
+            let holds_one =
+                |text: &&String| (1..text.len()).any(|end| detect.pattern.fits(&text[..end]));
+            let unfitting = examples.unfitting.iter().filter(|text| !holds_one(text));
+            for (count, key) in unfitting.enumerate() {
                 plant(
                     &tree,
                     &format!("unfitting/{}-{number}-{count}", definition.name),

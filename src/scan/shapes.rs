@@ -167,13 +167,16 @@ impl Scanner {
                 .field
                 .as_ref()
                 .or(first_secret.map(|field| &field.name));
-            let Some((field, automaton)) = field.zip(Automaton::of(detect.pattern.as_str())) else {
+            // A token that a person is not asked for at login.
+            let field = field.cloned().or_else(|| "access_token".parse().ok());
+            let automaton = Automaton::of(detect.pattern.as_str());
+            let Some((field, automaton)) = field.zip(automaton) else {
                 continue;
             };
             self.add_search(&automaton, needles);
             self.shapes.push(Shape {
                 provider: definition.name.clone(),
-                field: field.clone(),
+                field,
                 min_entropy: detect.min_entropy,
                 automaton,
             });
