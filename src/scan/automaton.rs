@@ -154,7 +154,7 @@ impl Automaton {
         let mut end = None;
         for (at, byte) in text.iter().enumerate().take(limit).skip(start) {
             let looked_at = at + 1 - start;
-            let is_over = looked_at % 64 == 0 && meter.cost(cache, looked_at) > budget;
+            let is_over = looked_at.is_multiple_of(64) && meter.cost(cache, looked_at) > budget;
             let Some(next) = dfa
                 .next_state(cache, state, *byte)
                 .ok()

@@ -90,7 +90,7 @@ fn a_reader_that_gives_a_byte_at_a_time_gives_the_same() {
 fn borders_and_placeholders_are_heeded() {
     let scanner = scanner([]);
     for text in [
-        format!("{KEY}"),
+        KEY.to_owned(),
         format!("token={KEY}&x"),
         format!("\"a\\n{KEY}\\n\""),
         format!("https://x:{KEY}@github.com/a"),

@@ -24,7 +24,7 @@ use crate::scan::{Options, Report, Scanner};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Prints where a key lies, whose it is and its fingerprint, never the key. Looks \
-at what git would keep, hidden files and .env; skips binaries. Nothing is changed in any file.\n\n\
+at what git would keep, hidden files and .env; skips binaries. Exit code 1 if anything is found. Nothing is changed in any file.\n\n\
 Examples:\n  vault scan\n  vault scan --home --import\n  vault scan src deploy --format sarif > \
 keys.sarif\n  git log -p | vault scan -"
 )]

@@ -106,8 +106,12 @@ impl Printed<'_> {
         if let Some(taken) = self.taken {
             tell_taken(taken, context);
         }
+        let is_stored = |finding| self.place(finding).is_some();
         context.output.note(if is_import {
             "The files are as they were. Once all is well (vault list), take the keys out of them."
+        } else if findings.iter().all(is_stored) {
+            "All of them are in the vault. Take them out of the files, and replace those that \
+             others may have seen."
         } else {
             "Store them (vault scan --import), take them out of the files, and replace those that \
              others may have seen."
