@@ -100,10 +100,10 @@ mod tests {
 
     #[test]
     fn a_path_becomes_a_reference_from_here() {
-        let here = Some(Path::new("/work/tree"));
+        let here = Some(Path::new("/home/you/tree"));
         for (path, expected) in [
             ("src/a.rs", "src/a.rs"),
-            ("/work/tree/src/a.rs", "src/a.rs"),
+            ("/home/you/tree/src/a.rs", "src/a.rs"),
             ("/elsewhere/a.rs", "file:///elsewhere/a.rs"),
             ("../a b:c%é.rs", "../a%20b%3Ac%25%C3%A9.rs"),
         ] {
