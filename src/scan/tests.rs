@@ -243,6 +243,7 @@ fn a_name_of_a_variable_tells_whose_a_value_is() {
         hex.to_owned(),
         format!("NOT_MINE_KEY={hex}"),
         format!("MINE_KEY_2={hex}"),
+        format!("myMINE_KEY={hex}"),
         format!("MINE_ACCOUNT={hex}"),
         "MINE_KEY=00000000000000000000000000000000".to_owned(),
         "MINE_KEY=abababababababababababababababab".to_owned(),
@@ -254,6 +255,8 @@ fn a_name_of_a_variable_tells_whose_a_value_is() {
     ] {
         assert_eq!(found(&scanner, &text), [], "{text}");
     }
+    let inside = format!("MINE_OTHER=user1:{KEY}");
+    assert_eq!(found(&scanner, &inside), [(1, 18, "github".to_owned())]);
     // What its shape says comes first, and it is one finding.
     let both = format!("PREFIXED_KEY={KEY} MINE_OTHER={KEY}");
     let names: Vec<_> = found(&scanner, &both)
@@ -271,4 +274,12 @@ fn of_two_shapes_of_one_text_the_surer_one_counts() {
         .map(|(_, _, name)| name)
         .collect();
     assert_eq!(names, ["github"]);
+}
+
+#[test]
+fn a_key_does_not_begin_within_another_one_of_its_shape() {
+    let scanner = scanner([detecting("mine", &"^mk-[a-z-]{6,40}$".into())]);
+    assert_eq!(found(&scanner, "mk-abcdef-mk-ghijkl-mk-mnopqr").len(), 1);
+    // Nor within one that was refused.
+    assert_eq!(found(&scanner, "mk-xxxxxxxxxxxxxxxxxxxxxxxx-mk-ghijkl"), []);
 }
