@@ -16,6 +16,7 @@ pub mod name;
 pub mod net;
 pub mod process;
 pub mod provider;
+pub mod scan;
 pub mod seal;
 pub mod secret;
 pub mod text;

@@ -18,7 +18,7 @@ const ROWS: [&[&str]; 7] = [
     &["seal", "provider", "policy"],
     &["credential"],
     &[
-        "vault", "unlock", "net", "flow", "export", "import", "usage",
+        "vault", "unlock", "net", "flow", "export", "import", "scan", "usage",
     ],
     &["broker"],
     &["gateway", "dashboard"],

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::command::{
     backups, completions, connection, doctor, export, get, history, import, init, list, login,
-    logout, man, provider, rekey, run, secret, unlock, verify,
+    logout, man, provider, rekey, run, scan, secret, unlock, verify,
 };
 use super::global::Global;
 
@@ -110,6 +110,8 @@ pub enum Command {
     Inspect(provider::InspectArgs),
     /// Take in the keys of a .env file, a JSON file or an authsome home
     Import(import::ImportArgs),
+    /// Find keys of known providers in plain files
+    Scan(scan::ScanArgs),
     /// Make the vault
     Init(init::InitArgs),
     /// Keep the vault open for a while, so that its passphrase is typed once

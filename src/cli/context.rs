@@ -269,6 +269,20 @@ impl Context {
         Ok(Some((store, opened)))
     }
 
+    /// Opens the vault if there is one that opens without asking anybody.
+    ///
+    /// # Errors
+    /// It is locked, or cannot be trusted.
+    pub fn open_silently(&self) -> Result<Option<(Store, Opened)>> {
+        let store = self.store()?;
+        let Some(read) = store.read_pinned()? else {
+            return Ok(None);
+        };
+        let unlocked = self.unlock_with(&read.sealed, &Terminal::silent())?;
+        let opened = store.open_pinned(&read, unlocked.key)?;
+        Ok(Some((store, opened)))
+    }
+
     /// Finds the key of a vault that was read.
     ///
     /// # Errors

@@ -36,6 +36,8 @@ pub struct Environment {
     pub credentials: Option<PathBuf>,
     /// `TMPDIR`
     pub temporary: Option<PathBuf>,
+    /// `XDG_CONFIG_HOME`
+    pub config_home: Option<PathBuf>,
     /// `PATH`
     pub path: Option<OsString>,
     /// `GITHUB_ENV`, in a step of a workflow.
@@ -80,6 +82,7 @@ impl Environment {
             dumb_terminal: set("TERM").is_some_and(|value| value == "dumb"),
             credentials: path("CREDENTIALS_DIRECTORY"),
             temporary: path("TMPDIR"),
+            config_home: path("XDG_CONFIG_HOME"),
             path: set("PATH"),
             github_env: path("GITHUB_ENV"),
             complete: set("COMPLETE"),

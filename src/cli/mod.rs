@@ -99,6 +99,7 @@ fn run(command: args::Command, context: &context::Context) -> Result<u8> {
         Command::Provider(args) => command::provider::run(&args, context),
         Command::Inspect(args) => command::provider::inspect(&args, context),
         Command::Import(args) => command::import::run(&args, context),
+        Command::Scan(args) => return command::scan::run(&args, context),
         Command::Init(args) => command::init::run(&args, context),
         Command::Unlock(args) => command::unlock::run(&args, context),
         Command::Lock => command::unlock::lock(context),

@@ -183,7 +183,8 @@ fn put(document: &mut Document, plan: &Plan, args: &ImportArgs, context: &Contex
     Ok(())
 }
 
-fn value_of(incoming: &Incoming, definition: &Definition, context: &Context) -> Value {
+/// What is stored of what comes in.
+pub(super) fn value_of(incoming: &Incoming, definition: &Definition, context: &Context) -> Value {
     let local = definition.auth_type() == &provider::AuthKind::None;
     let days = definition.rotate_after_days.unwrap_or(ROTATE_AFTER_DAYS);
     let fields = incoming.fields.iter();

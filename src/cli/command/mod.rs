@@ -17,6 +17,7 @@ pub mod provider;
 pub mod recipients;
 pub mod rekey;
 pub mod run;
+pub mod scan;
 pub mod secret;
 pub mod unlock;
 pub mod verify;

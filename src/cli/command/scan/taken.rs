@@ -1,0 +1,148 @@
+//! `--import`: what was found goes into the vault, all of it in one commit.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::known::Known;
+use crate::cli::command::import::value_of;
+use crate::cli::command::init;
+use crate::cli::command::login::kind_of;
+use crate::cli::context::Context;
+use crate::credential::Credential;
+use crate::error::Result;
+use crate::import::Incoming;
+use crate::name::{ConnectionId, ConnectionName, ProviderName};
+use crate::provider::Definition;
+use crate::scan::{Finding, Report};
+use crate::vault::Document;
+
+/// What was stored, and what was not.
+#[derive(Default)]
+pub struct Taken {
+    /// The new connections.
+    pub stored: Vec<ConnectionId>,
+    /// Whose keys could not be, and why not.
+    pub left: BTreeMap<ProviderName, String>,
+}
+
+impl Taken {
+    /// Stores every key that is not in the vault yet, and tells what the
+    /// vault holds then.
+    ///
+    /// # Errors
+    /// The vault cannot be opened or written; nothing is stored then.
+    pub fn of(
+        report: &Report,
+        definitions: &[Definition],
+        context: &Context,
+    ) -> Result<(Option<Known>, Self)> {
+        let store = context.store()?;
+        let opened = context.open_if_there()?;
+        let before = opened
+            .as_ref()
+            .map(|(store, opened)| Known::of(&opened.document, store));
+        let before = before.transpose()?;
+        let mut taken = Self::default();
+        let mut wanted = Vec::new();
+        let mut seen = BTreeSet::new();
+        for finding in &report.findings {
+            let is_known = |known: &Known| known.place_of(finding).is_some();
+            if before.as_ref().is_some_and(is_known) || !seen.insert(&finding.digest) {
+                continue;
+            }
+            let definition = definitions.iter().find(|one| one.name == finding.provider);
+            match definition.map(|definition| (definition, lacking(definition, finding))) {
+                Some((definition, None)) => wanted.push((finding, definition)),
+                Some((_, Some(lacking))) => {
+                    taken.left.insert(finding.provider.clone(), lacking);
+                }
+                None => {}
+            }
+        }
+        if wanted.is_empty() {
+            return Ok((before, taken));
+        }
+        let mut after = None;
+        let key = opened.map(|(_, opened)| opened.key);
+        init::store(context, "scan", key, |document| {
+            // Once more: another process may have stored one in the meantime.
+            let known = Known::of(document, &store)?;
+            taken.stored.clear();
+            for (finding, definition) in &wanted {
+                if known.place_of(finding).is_none() {
+                    taken
+                        .stored
+                        .push(put(document, finding, definition, context)?);
+                }
+            }
+            after = Some(Known::of(document, &store)?);
+            Ok(())
+        })?;
+        Ok((after, taken))
+    }
+}
+
+/// What a connection needs besides this key.
+fn lacking(definition: &Definition, finding: &Finding) -> Option<String> {
+    let field = definition.field(finding.field.as_str());
+    let other = definition
+        .fields
+        .iter()
+        .find(|other| other.is_required && other.name != finding.field && other.default.is_none());
+    if let Some(other) = other {
+        return Some(format!("needs its {} too", other.label));
+    }
+    if definition.tenant && definition.base_url.is_none() {
+        return Some("needs the address of your own tenant".to_owned());
+    }
+    if kind_of(definition).is_err() {
+        return Some("is logged in to in another way".to_owned());
+    }
+    let fits = field.is_some_and(|field| field.check(&finding.key).is_ok());
+    (!fits).then(|| "takes no key of this shape".to_owned())
+}
+
+fn put(
+    document: &mut Document,
+    finding: &Finding,
+    definition: &Definition,
+    context: &Context,
+) -> Result<ConnectionId> {
+    let provider = &definition.name;
+    let id = ConnectionId {
+        connection: free_name(document, provider)?,
+        provider: provider.clone(),
+    };
+    let mut incoming = Incoming {
+        provider: provider.clone(),
+        fields: BTreeMap::new(),
+        base_url: None,
+    };
+    for field in &definition.fields {
+        if field.name == finding.field {
+            incoming
+                .fields
+                .insert(field.name.clone(), finding.key.duplicate());
+        } else if let Some(default) = field.default.clone()
+            && field.name.as_str() != "base_url"
+        {
+            incoming.fields.insert(field.name.clone(), default.into());
+        }
+    }
+    let value = value_of(&incoming, definition, context);
+    let retired = document.retired_connection(&id).ok().flatten();
+    let credential = Credential::stored(kind_of(definition)?, value, None, retired);
+    document.put_connection(&id, &credential);
+    Ok(id)
+}
+
+/// `default`, or the first of `found-2`, `found-3`, … that is free.
+fn free_name(document: &Document, provider: &ProviderName) -> Result<ConnectionName> {
+    let known = document.connections_of(provider);
+    let mut name = ConnectionName::default_name();
+    let mut number = 1;
+    while known.contains(&&name) {
+        number += 1;
+        name = format!("found-{number}").parse()?;
+    }
+    Ok(name)
+}
