@@ -486,3 +486,113 @@ fn a_tenant_is_logged_in_to_at_its_own_address_however_that_is_given() {
             "AZURE_OPENAI_ENDPOINT='https://mine.openai.azure.com'",
         ));
 }
+
+#[test]
+fn a_broken_definition_keeps_nobody_else_from_being_asked_about() {
+    let (environment, internet) = world(|_| Reply::new(200, "{}"));
+    environment.log_in("default");
+    let token = environment.secret("a token", format!("ghp_{}", "FAKE".repeat(9)));
+    environment
+        .vault(["login", "github", "--stdin"])
+        .stdin(&token)
+        .ok();
+    let folder = environment.home().join("providers");
+    support::make_folder(&folder);
+    std::fs::write(folder.join("github.json"), "{").unwrap();
+    let run = environment.vault(["verify"]).finds(5);
+    assert!(
+        run.stdout.contains("openai") && run.stderr.contains("github.json"),
+        "{run}"
+    );
+    assert_eq!(internet.seen().len(), 1);
+    environment.vault(["verify", "github"]).fails(5);
+}
+
+#[test]
+fn a_field_that_a_request_needs_is_named_with_the_way_to_store_it() {
+    let (environment, internet) = world(|_| Reply::new(200, "{}"));
+    let token = environment.secret("a token", format!("cfat_{}0123abcd", "FAKE".repeat(10)));
+    environment
+        .vault(["login", "cloudflare", "--stdin"])
+        .stdin(&token)
+        .ok();
+    let run = environment.vault(["verify", "cloudflare"]).fails(5);
+    assert!(run.stderr.contains("--field account_id="), "{run}");
+    environment
+        .vault(["login", "cloudflare", "--force", "--stdin"])
+        .args(["--field", "account_id=fa4efa4efa4efa4efa4efa4efa4efa4e"])
+        .stdin(&token)
+        .ok();
+    environment.vault(["verify", "cloudflare"]).ok();
+    assert!(internet.seen()[0].path.contains("/accounts/fa4efa4e"));
+}
+
+#[test]
+fn a_key_for_a_local_server_is_kept_and_sent_to_this_machine_alone() {
+    let environment = TestEnvironment::new().with_identity_vault();
+    let internet = Internet::start(&environment, |_| Reply::new(200, r#"{"data":[]}"#));
+    let key = environment.secret("a key", "FAKE-local-key-0123456789");
+    environment
+        .vault(["login", "vllm", "--base-url", &internet.address()])
+        .stdin(&key)
+        .ok();
+    environment
+        .vault(["verify", "vllm"])
+        .ok()
+        .prints(predicates::str::contains("no models yet"));
+    let sent = internet.seen().pop().unwrap();
+    assert_eq!(sent.headers["authorization"], format!("Bearer {key}"));
+    for address in ["http://gpu.lan:8000", "http://127.0.0.1.evil.test:8000"] {
+        environment
+            .vault(["login", "vllm/far", "--base-url", address])
+            .stdin(&key)
+            .fails(5);
+        environment
+            .vault(["login", "vllm/far", "--force", "--base-url", address])
+            .ok();
+        environment.vault(["logout", "vllm/far"]).ok();
+    }
+    environment
+        .vault(["login", "ollama", "--stdin"])
+        .stdin("http://127.0.0.1:9")
+        .ok();
+}
+
+#[test]
+fn addresses_come_from_the_providers_own_variables_too() {
+    let (environment, internet) = world(|_| Reply::new(200, "{}"));
+    let key = environment.key("gateway");
+    environment
+        .vault(["login", "openai/gateway", "--from-env"])
+        .env("OPENAI_API_KEY", &key)
+        .env("OPENAI_BASE_URL", "https://llm.corp.test/openai/v1")
+        .ok();
+    environment.vault(["verify", "openai/gateway"]).ok();
+    let seen = internet.seen();
+    assert_eq!(
+        (&*seen[0].host, &*seen[0].path),
+        ("llm.corp.test", "/openai/v1/models")
+    );
+    environment
+        .vault(["login", "ollama", "--from-env"])
+        .env("OLLAMA_HOST", "127.0.0.1:11434")
+        .ok();
+    environment
+        .vault(["get", "ollama", "--field", "base_url"])
+        .ok()
+        .prints(predicates::str::contains("http://127.0.0.1:11434"));
+    environment
+        .vault(["login", "zendesk", "--base-url", "https://a.zendesk.com"])
+        .args(["--field", "base_url=https://b.zendesk.com"])
+        .fails(2);
+}
+
+#[test]
+fn another_program_on_a_local_servers_port_is_no_model_server() {
+    let environment = TestEnvironment::new().with_identity_vault();
+    let internet = Internet::start(&environment, |_| Reply::new(200, "<html>hello</html>"));
+    environment
+        .vault(["login", "ollama", "--base-url", &internet.address()])
+        .ok();
+    environment.vault(["verify"]).finds(8);
+}

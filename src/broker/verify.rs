@@ -23,7 +23,9 @@ use crate::credential::attach::{Attachment, Encoding, Lookup, attach, encoded};
 use crate::error::Error;
 use crate::name::FieldName;
 use crate::net::{Address, BadAddress, Client, NetError, Request};
-use crate::provider::{Astray, AuthKind, Body, Definition, Outcome, Template, Verify};
+use crate::provider::{
+    Astray, AuthKind, Body, Definition, Outcome, Template, Verify, is_in_the_clear,
+};
 use crate::secret::Secret;
 use crate::text::printable;
 
@@ -115,6 +117,11 @@ pub fn question(
     let path = extended(&address.path, &attachment);
     let address = address.with_path(path).map_err(NoQuestion::Address)?;
     check_way(definition, &address)?;
+    // An own address may be http on another machine, but not for a key.
+    let is_open = value.base_url.as_deref().is_some_and(is_in_the_clear);
+    if is_open && has_secret(definition, value) {
+        return Err(NoQuestion::InTheClear(address.host_header()));
+    }
     let (body, content_type) = body(verify.body.as_ref(), &fields)?;
     let is_signed = definition.supports(&AuthKind::AwsSigV4);
     if !is_signed && has_secret(definition, value) && !carries(definition, verify, &attachment) {

@@ -51,10 +51,18 @@ pub fn collect(definition: &Definition, given: &Given<'_>, context: &Context) ->
     }
     let mut fields = from_flags(definition, given, context)?;
     if let (Some(field), Some(url)) = (definition.field("base_url"), given.base_url) {
-        fields.insert(field.name.clone(), Secret::from(url.to_owned()));
+        let url = Secret::from(url.to_owned());
+        let other = fields.insert(field.name.clone(), url);
+        if other.is_some_and(|other| !other.matches(&fields[&field.name])) {
+            let message = "Two addresses were given, by --base-url and by --field";
+            return Err(Error::new(Kind::Usage, message).with_hint("Give one of them."));
+        }
     }
     let missing = missing_in(definition, &fields);
-    if !missing.is_empty() || given.names_a_source() {
+    // Where nothing has to be given, something may be.
+    let is_offered =
+        || missing.is_empty() && takes_standard_input(given) && is_all_optional(definition);
+    if !missing.is_empty() || given.names_a_source() || (is_offered() && input::stdin_has_data()) {
         let more = if let Some(variable) = given.from_env {
             from_environment(definition, variable, &missing)?
         } else if let Some(path) = given.from_file {
@@ -91,6 +99,10 @@ impl Given<'_> {
 fn takes_standard_input(given: &Given<'_>) -> bool {
     // At a keyboard, `--stdin` would show the key: there it is asked for.
     input::stdin_is_piped() && !given.fields.iter().any(|field| field.ends_with("=-"))
+}
+
+fn is_all_optional(definition: &Definition) -> bool {
+    definition.fields.iter().all(|field| !field.is_required)
 }
 
 fn missing_in<'a>(definition: &'a Definition, fields: &Fields) -> Vec<&'a Field> {
@@ -155,7 +167,10 @@ fn from_environment(definition: &Definition, variable: &str, missing: &[&Field])
             }
             None if missing.iter().any(|missing| missing.name == field.name) => {
                 let names: Vec<_> = field.env.iter().map(ToString::to_string).collect();
-                return Err(if names.is_empty() {
+                return Err(if field.name.as_str() == "base_url" {
+                    let message = format!("The {} is in no variable", field.label);
+                    Error::new(Kind::InvalidInput, message).with_hint(address_hint(definition))
+                } else if names.is_empty() {
                     Error::new(
                         Kind::Usage,
                         format!("The {} has no variable of its own", field.label),
@@ -177,10 +192,14 @@ fn from_stdin(
     missing: &[&Field],
     context: &Context,
 ) -> Result<Fields> {
-    if definition.fields.iter().all(|field| !field.is_required) && !input::stdin_has_data() {
+    let is_optional = is_all_optional(definition);
+    if is_optional && !input::stdin_has_data() {
         return Ok(Fields::new());
     }
     let text = input::read_stdin(&what_is_asked(definition), context)?;
+    if is_optional && text.reveal().trim().is_empty() {
+        return Ok(Fields::new());
+    }
     if text.reveal().trim().is_empty() {
         return Err(nothing_given(
             "Nothing came on standard input",
@@ -293,6 +312,17 @@ fn from_person(
                 continue;
             }
         }
+        if field.is_multiline {
+            // What is pasted after its first line would go to the shell.
+            let name = &definition.name;
+            let message = format!(
+                "The {} has several lines, more than a prompt takes",
+                field.label
+            );
+            return Err(Error::new(Kind::InvalidInput, message).with_hint(format!(
+                "Give the file: vault login {name} --from-file PATH"
+            )));
+        }
         let prompt = format!("{} {}: ", definition.display_name, field.label);
         let prompt = crate::text::printable(&prompt).into_owned();
         let typed = if field.is_secret {
@@ -303,9 +333,28 @@ fn from_person(
         let Some(typed) = typed else {
             return Err(nothing_given("No credential was given", definition, given));
         };
-        fields.insert(field.name.clone(), trimmed(field, typed));
+        let typed = trimmed(field, typed);
+        // Before the next question: nobody types more for nothing.
+        field.check(&typed)?;
+        if field.name.as_str() == "base_url"
+            && let Err(bad) = definition.at(typed.reveal())
+        {
+            let message = format!("The {} {bad}", field.label);
+            return Err(Error::new(Kind::InvalidInput, message).with_hint(address_hint(definition)));
+        }
+        fields.insert(field.name.clone(), typed);
     }
     Ok(fields)
+}
+
+/// How an address of this provider is written.
+pub fn address_hint(definition: &Definition) -> String {
+    let of_field = definition
+        .field("base_url")
+        .and_then(|field| field.examples.fitting.first());
+    let example = of_field.or(definition.base_url.as_ref());
+    let example = example.map_or("https://host.example.com", String::as_str);
+    format!("Give the whole address, such as: --base-url {example}")
 }
 
 fn found_in_environment(field: &Field) -> Option<(&crate::name::VariableName, Secret)> {

@@ -103,15 +103,11 @@ pub fn new_passphrase(context: &Context, file: Option<&Path>) -> Result<Option<S
     Ok(typed.filter(|typed| !typed.is_empty()))
 }
 
-/// Whether standard input has anything to read right now. A closed pipe or an
-/// empty file has not.
+/// Whether standard input has anything to read, or has it soon. A closed pipe
+/// or an empty file has not.
 pub fn stdin_has_data() -> bool {
     let stdin = rustix::stdio::stdin();
-    let now = Timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
     let mut ready = [PollFd::from_borrowed_fd(stdin, PollFlags::IN)];
-    let readable = poll(&mut ready, Some(&now)).is_ok_and(|count| count > 0);
+    let readable = poll(&mut ready, Some(&PATIENCE)).is_ok_and(|count| count > 0);
     readable && rustix::io::ioctl_fionread(stdin).is_ok_and(|bytes| bytes > 0)
 }

@@ -128,7 +128,7 @@ impl Shown {
             .definition
             .iter()
             .flat_map(|definition| &definition.hosts);
-        hosts.map(|host| host.as_str().to_owned()).collect()
+        hosts.map(crate::provider::Host::shown).collect()
     }
 
     fn variables(&self) -> Vec<String> {

@@ -6,11 +6,14 @@ use crate::text;
 pub struct Table {
     rows: Vec<Vec<String>>,
     dispensable: &'static [&'static str],
+    is_wrapped: bool,
 }
 
 const GAP: usize = 2;
 /// What a column is not made narrower than.
 const NARROWEST: usize = 7;
+/// The same of a last column whose text goes on in further lines.
+const LEAST_WRAPPED: usize = 16;
 
 impl Table {
     /// A table under these headings.
@@ -23,6 +26,7 @@ impl Table {
                     .collect(),
             ],
             dispensable: &[],
+            is_wrapped: false,
         }
     }
 
@@ -34,11 +38,20 @@ impl Table {
         self
     }
 
+    /// The last column goes on in further lines where it is too long: nothing
+    /// of it is lost, and what is one word can be copied.
+    #[must_use]
+    pub fn wrapped(mut self) -> Self {
+        self.is_wrapped = true;
+        self
+    }
+
     /// A table without headings: names and values.
     pub fn plain() -> Self {
         Self {
             rows: Vec::new(),
             dispensable: &[],
+            is_wrapped: false,
         }
     }
 
@@ -83,13 +96,27 @@ impl Table {
                 cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
             })
             .collect();
+        let last = columns.saturating_sub(1);
         if let Some(width) = width {
-            shrink(&mut widths, width);
+            match widths.split_last_mut() {
+                Some((widest, others)) if self.is_wrapped => {
+                    let before: usize = others.iter().map(|width| width + GAP).sum();
+                    *widest = (*widest).min(width.saturating_sub(before).max(LEAST_WRAPPED));
+                }
+                _ => shrink(&mut widths, width),
+            }
         }
         let mut text = String::new();
         for row in &rows {
             let mut line = String::new();
-            for (cell, width) in row.iter().zip(&widths) {
+            for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+                if self.is_wrapped && column == last {
+                    let indent = line.chars().count();
+                    let broken = text::wrapped(cell, *width);
+                    let next = format!("\n{}", " ".repeat(indent));
+                    line.push_str(&broken.replace('\n', &next));
+                    break;
+                }
                 let cell = shortened(cell, *width);
                 let padding = width + GAP - cell.chars().count();
                 line.push_str(&cell);
@@ -176,6 +203,24 @@ mod tests {
         assert!(table.render(Some(25)).contains("TYPE"));
         assert!(!table.render(Some(20)).contains("TYPE"));
         assert!(table.render(None).contains("TYPE"));
+    }
+
+    #[test]
+    fn a_last_column_can_go_on_in_further_lines() {
+        let mut table = Table::new(&["NAME", "TEXT"]).wrapped();
+        table.row(["a", "some words that are longer than a line"]);
+        table.row(["b", "https://example.com/one/word/that/stays/whole"]);
+        let rendered = table.render(Some(26));
+        assert_eq!(
+            rendered,
+            "NAME  TEXT\na     some words that are\n      longer than a line\n\
+             b     https://example.com/one/word/that/stays/whole\n"
+        );
+        assert!(
+            table
+                .render(None)
+                .contains("some words that are longer than a line\n")
+        );
     }
 
     #[test]

@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 
 use self::dial::Stream;
 use crate::error::{Error, Kind};
+use crate::provider::HostName;
 use crate::secret::Secret;
 
 pub use self::address::{Address, BadAddress};
@@ -148,6 +149,9 @@ impl From<NetError> for Error {
             NetError::Proxy { .. } => "Look at HTTPS_PROXY, or leave the host out with NO_PROXY.",
             NetError::NoProxy(_) => "For example: HTTPS_PROXY=http://proxy.example.com:3128",
             NetError::Request { .. } => "Look at the definition: vault provider list",
+            NetError::Connect { host, .. } if is_this_machine(host) => {
+                "Start the server there, or log in with its address: --base-url URL"
+            }
             _ => "Look at the network, then try again.",
         };
         Self::new(kind, error.to_string()).with_hint(hint)
@@ -310,11 +314,24 @@ fn compose(
     Ok(message)
 }
 
+fn is_this_machine(authority: &str) -> bool {
+    let host = authority
+        .rsplit_once(':')
+        .map_or(authority, |(host, _)| host);
+    host.parse().is_ok_and(|host: HostName| host.is_loopback())
+}
+
 /// What is at the bottom of an error: the layers above it say little.
-fn innermost(error: &dyn std::error::Error) -> String {
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;
+    }
+    let hung_up = innermost
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::UnexpectedEof);
+    if hung_up {
+        return "it hung up".to_owned();
     }
     innermost.to_string()
 }

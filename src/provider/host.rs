@@ -205,6 +205,17 @@ impl Host {
         &self.text
     }
 
+    /// The entry for people: a host in place of `{base_url}`, where it is known.
+    pub fn shown(&self) -> String {
+        match self.exact() {
+            Some(host) if self.text.contains("{base_url}") => match self.port {
+                Some(port) => format!("{host}:{port}"),
+                None => host.to_string(),
+            },
+            _ => self.text.clone(),
+        }
+    }
+
     /// The one host of this entry, where it is one.
     pub fn exact(&self) -> Option<&HostName> {
         match &self.pattern {

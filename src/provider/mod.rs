@@ -33,7 +33,7 @@ pub use detect::Detect;
 pub use field::{Examples, Field, Lookalike};
 pub use host::{BadHost, Host, HostName, Injection};
 pub use oauth::OAuth;
-pub use own::{Astray, BadBaseUrl};
+pub use own::{Astray, BadBaseUrl, is_in_the_clear};
 pub use parse::validate;
 pub use pattern::{BadPattern, Pattern};
 pub use placement::{BadTemplate, Part, Placement, Spot, Template};

@@ -19,6 +19,16 @@ pub enum Astray {
     InTheClear,
 }
 
+/// Whether what goes to this address can be read on its way.
+pub fn is_in_the_clear(base_url: &str) -> bool {
+    let begins_open = base_url
+        .get(..7)
+        .is_some_and(|start| start.eq_ignore_ascii_case("http://"));
+    begins_open
+        && !Host::parse(base_url, None)
+            .is_ok_and(|host| host.exact().is_some_and(HostName::is_loopback))
+}
+
 impl Definition {
     /// The same provider for a connection with an address of its own. Under a
     /// suffix where anyone can have a host, that is the only host there that

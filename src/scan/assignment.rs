@@ -115,7 +115,14 @@ pub fn could_be_a_key(value: &[u8]) -> bool {
         && has(u8::is_ascii_alphabetic)
         && !value.windows(3).any(|part| part == b"://")
         && !matches!(value, [b'/' | b'~', ..] | [b'.', b'/' | b'.', ..])
-        && super::check::entropy(value) >= 3.5
+        && super::check::entropy(value) >= least_entropy(value)
+}
+
+/// How many bits a character of random text holds at least, or nearly so: text
+/// of sixteen digits holds four at most.
+fn least_entropy(value: &[u8]) -> f64 {
+    let is_hex = |byte: &u8| byte.is_ascii_hexdigit() || *byte == b'-';
+    if value.iter().all(is_hex) { 3.0 } else { 3.5 }
 }
 
 #[cfg(test)]

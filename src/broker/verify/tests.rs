@@ -193,7 +193,14 @@ fn plain_http_is_for_this_machine_unless_the_definition_says_more() {
         "is http, which would send the key in the clear"
     );
     let allowed = text.replacen('{', "{\"allow_http\": true, ", 1);
-    assert!(written(&allowed, &fields, Some("http://gpu.lan:8000")).is_ok());
+    assert_eq!(
+        written(&allowed, &fields, Some("http://gpu.lan:8000")).unwrap_err(),
+        "gpu.lan:8000 would get it in the clear"
+    );
+    assert!(written(&allowed, &[], Some("http://gpu.lan:8000")).is_ok());
+    let written_out = allowed.replace("[\"{base_url}\"]", "[\"http://a.example.com\"]");
+    let written_out = written_out.replace("https://a.", "http://a.");
+    assert!(written(&written_out, &fields, None).is_ok());
 }
 
 #[test]

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::{init, verify};
 use crate::cli::context::Context;
 use crate::cli::duration::{Expiry, Span};
+use crate::cli::environment::named_variable;
 use crate::cli::fields::{self, Given};
 use crate::cli::{output, select};
 use crate::credential::{AuthKind, Credential, Value};
@@ -100,7 +101,15 @@ pub fn run(args: &LoginArgs, context: &Context) -> Result<()> {
     for warning in definition.warnings() {
         context.output.warn(warning);
     }
-    let given_url = args.source.base_url.as_deref();
+    let given_url = args.source.base_url.clone().or_else(|| {
+        let found = url_from_environment(&definition, args)?;
+        let (variable, url) = found;
+        context
+            .output
+            .note(&format!("Its address is that of {variable}."));
+        Some(url)
+    });
+    let given_url = given_url.as_deref();
     let definition = at_base_url(definition, given_url, "--base-url")?;
     // Before anything is asked: a person should not type a key for nothing.
     let opened = context.open_if_there()?;
@@ -113,14 +122,18 @@ pub fn run(args: &LoginArgs, context: &Context) -> Result<()> {
         if args.force { " --force" } else { "" }
     );
     let kind = kind_of(&definition)?;
-    let mut given = fields::collect(&definition, &args.source.given(&call), context)?;
+    let source = args.source.given(&call, given_url);
+    let mut given = fields::collect(&definition, &source, context)?;
     // An address is no secret, and is kept apart from the fields.
-    let typed_url = given.remove("base_url").map(|url| url.reveal().to_owned());
+    let typed_url = given
+        .remove("base_url")
+        .map(|url| whole_address(&definition, url.reveal()));
     let definition = match (given_url, &typed_url) {
         (None, Some(url)) => at_base_url(definition, Some(url), "The address")?,
         _ => definition,
     };
-    let base_url = args.source.base_url.clone().or(typed_url);
+    let base_url = given_url.map(str::to_owned).or(typed_url);
+    refuse_in_the_clear(&definition, base_url.as_deref(), &given)?;
     let credential = Login {
         kind,
         value: value_of(args, &definition, given, base_url, context.now)?,
@@ -162,14 +175,14 @@ pub fn run(args: &LoginArgs, context: &Context) -> Result<()> {
 }
 
 impl SourceArgs {
-    fn given<'a>(&'a self, call: &'a str) -> Given<'a> {
+    fn given<'a>(&'a self, call: &'a str, base_url: Option<&'a str>) -> Given<'a> {
         Given {
             call,
             stdin: self.stdin,
             from_env: self.from_env.as_deref(),
             from_file: self.from_file.as_deref(),
             fields: &self.field,
-            base_url: self.base_url.as_deref(),
+            base_url,
         }
     }
 }
@@ -232,8 +245,50 @@ fn at_base_url(definition: Definition, url: Option<&str>, what: &str) -> Result<
     };
     definition.at(url).map_err(|bad| {
         Error::new(Kind::InvalidInput, format!("{what} {bad}"))
-            .with_hint("Give the whole address: --base-url https://gitlab.example.com")
+            .with_hint(fields::address_hint(&definition))
     })
+}
+
+/// The address that the provider's own variables name, where a login takes
+/// everything from them.
+fn url_from_environment(definition: &Definition, args: &LoginArgs) -> Option<(String, String)> {
+    if args.source.from_env.as_deref() != Some("") {
+        return None;
+    }
+    definition.base_url_env.iter().find_map(|variable| {
+        let url = named_variable(variable.as_str())?;
+        let url = whole_address(definition, url.reveal().trim());
+        Some((variable.to_string(), url))
+    })
+}
+
+/// `127.0.0.1:11434`, as local servers have it, is an address too.
+fn whole_address(definition: &Definition, url: &str) -> String {
+    if definition.allow_http && !url.contains("://") {
+        return format!("http://{url}");
+    }
+    url.to_owned()
+}
+
+/// A local model server may be another machine's, but no key goes there that
+/// everybody on the way can read.
+fn refuse_in_the_clear(
+    definition: &Definition,
+    base_url: Option<&str>,
+    given: &BTreeMap<crate::name::FieldName, crate::secret::Secret>,
+) -> Result<()> {
+    let is_secret = |name: &crate::name::FieldName| {
+        definition
+            .field(name.as_str())
+            .is_none_or(|field| field.is_secret)
+    };
+    let is_open = base_url.is_some_and(provider::is_in_the_clear);
+    if is_open && given.keys().any(is_secret) {
+        let message = "The address is http, which would send the key in the clear";
+        return Err(Error::new(Kind::InvalidInput, message)
+            .with_hint("Put TLS before that server, or store its address without a key."));
+    }
+    Ok(())
 }
 
 /// How a connection of this provider is used.
@@ -253,7 +308,7 @@ pub(super) fn kind_of(definition: &Definition) -> Result<AuthKind> {
         let name = &definition.name;
         let message = format!("{name} is logged in to with OAuth, which this version cannot do");
         Err(Error::new(Kind::Failed, message)
-            .with_hint(format!("See which ways it has: vault inspect {name}")))
+            .with_hint(format!("See which ways it has: vault provider show {name}")))
     }
 }
 

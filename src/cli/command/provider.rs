@@ -162,7 +162,7 @@ fn show(name: &ProviderName, context: &Context) -> Result<()> {
 }
 
 fn describe(definition: &Definition, path: Option<&std::path::Path>) -> Table {
-    let mut table = Table::plain();
+    let mut table = Table::plain().wrapped();
     let mut line = |name: &str, value: Option<&str>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             table.row([name, value]);
@@ -189,7 +189,7 @@ fn describe(definition: &Definition, path: Option<&std::path::Path>) -> Table {
     line("fields", Some(&joined(fields.collect())));
     let hosts = definition.hosts.iter().map(|host| match host.injection {
         provider::Injection::Never => format!("{} (never used: too wide)", host.as_str()),
-        _ => host.as_str().to_owned(),
+        _ => host.shown(),
     });
     line("hosts", Some(&joined(hosts.collect())));
     line("base_url", definition.base_url.as_deref());

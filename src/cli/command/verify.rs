@@ -25,6 +25,8 @@ use crate::vault::{Document, Opened, Store};
 
 /// How many providers are asked at the same time.
 const AT_ONCE: usize = 16;
+/// How many are named in one sentence.
+const NAMED: usize = 6;
 
 /// Ask the providers whether credentials are alive
 #[derive(Debug, Args)]
@@ -54,13 +56,13 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<()> {
     let catalog = context.catalog()?;
     let wanted = wanted(args, &catalog)?;
     let Some((store, opened)) = context.open_if_there()? else {
-        if let Some(first) = wanted.first() {
-            return Err(select::not_connected(first));
-        }
-        return nothing(false, context);
+        return match wanted.first() {
+            Some(first) => Err(select::not_connected(first)),
+            None => nothing(false, context),
+        };
     };
     let ids = selected(&opened.document, &wanted, &catalog)?;
-    let (mut subjects, mut questions) = (Vec::new(), Vec::new());
+    let mut round = Round::default();
     for id in ids {
         let found = opened.document.connection(&id);
         let Some(credential) = found.map_err(|bad| store.damaged(bad))? else {
@@ -68,20 +70,61 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<()> {
         };
         match prepared(&id, &credential, &catalog, context.now) {
             Ok(question) => {
-                questions.push(question);
-                subjects.push(Subject { id, credential });
+                round.questions.push(question);
+                round.subjects.push(Subject { id, credential });
             }
-            Err(error) if wanted.is_empty() => context.output.note(&format!("Not asked: {error}")),
-            Err(error) => return Err(error),
+            // Nobody named it, and nothing is wrong with it.
+            Err(Unasked::NoWay(error)) if wanted.is_empty() => {
+                context.output.note(&format!("Not asked: {error}"));
+            }
+            Err(Unasked::NoWay(error) | Unasked::Broken(error)) => round.refused.push(error),
         }
     }
-    if subjects.is_empty() {
+    if round.subjects.is_empty() && round.refused.is_empty() {
         return nothing(opened.document.connections().next().is_some(), context);
     }
+    let Round {
+        subjects,
+        questions,
+        refused,
+    } = round;
     let verdicts = ask_all(questions, context)?;
     keep(&subjects, &verdicts, &store, &opened, context);
-    report(&subjects, &verdicts, context)?;
-    judgement(&subjects, &verdicts)
+    if !subjects.is_empty() {
+        report(&subjects, &verdicts, context)?;
+    }
+    let judged = judgement(&subjects, &verdicts);
+    let mut errors = judged.err().into_iter().chain(refused);
+    let Some(first) = errors.next() else {
+        return Ok(());
+    };
+    for error in errors {
+        context.output.warn(&error.to_string());
+    }
+    Err(first)
+}
+
+/// The connections of one call.
+#[derive(Default)]
+struct Round {
+    subjects: Vec<Subject>,
+    questions: Vec<Question>,
+    /// What is wrong with those that are not asked about.
+    refused: Vec<Error>,
+}
+
+/// Why a connection is not asked about.
+enum Unasked {
+    /// Its provider has no request that would tell.
+    NoWay(Error),
+    /// Something is wrong with what is stored, or with the definition.
+    Broken(Error),
+}
+
+impl From<Error> for Unasked {
+    fn from(error: Error) -> Self {
+        Self::Broken(error)
+    }
 }
 
 /// What was named, each once.
@@ -137,7 +180,7 @@ fn prepared(
     credential: &Credential,
     catalog: &Catalog,
     now: Timestamp,
-) -> Result<Question> {
+) -> std::result::Result<Question, Unasked> {
     let definition = catalog.find(&id.provider)?.definition;
     let definition = match &credential.value.base_url {
         Some(url) => definition.at(url).map_err(|bad| {
@@ -147,7 +190,10 @@ fn prepared(
         })?,
         None => definition,
     };
-    question(&definition, &credential.value, now).map_err(|reason| not_asked(id, &reason))
+    question(&definition, &credential.value, now).map_err(|reason| match reason {
+        NoQuestion::NoWay => Unasked::NoWay(not_asked(id, &reason)),
+        _ => Unasked::Broken(not_asked(id, &reason)),
+    })
 }
 
 /// That a connection cannot be asked about.
@@ -160,6 +206,14 @@ fn not_asked(id: &ConnectionId, reason: &NoQuestion) -> Error {
             format!(
                 "Look at its definition: vault provider show {}",
                 id.provider
+            )
+        }
+        NoQuestion::Missing(name) if name.as_str() == "base_url" => {
+            format!("Store it with its address: vault login {id} --force --base-url URL")
+        }
+        NoQuestion::Missing(name) => {
+            format!(
+                "Store it too: vault login {id} --force --field {name}=-, or as one of a JSON object's members"
             )
         }
         _ => format!("Store it anew: vault login {id} --force"),
@@ -184,7 +238,13 @@ pub(super) fn must_be_alive(
     const WITHOUT: &str = "To store it all the same, leave --verify out.";
     let question = question(definition, value, context.now).map_err(|reason| {
         let message = format!("{id} cannot be verified: {reason}; nothing was stored");
-        Error::new(Kind::InvalidInput, message).with_hint(WITHOUT)
+        let error = Error::new(Kind::InvalidInput, message);
+        match reason {
+            NoQuestion::Missing(name) => {
+                error.with_hint(format!("Give it too: --field {name}=TEXT"))
+            }
+            _ => error.with_hint(WITHOUT),
+        }
     })?;
     let verdicts = ask_all(vec![question], context)?;
     let Some(verdict) = verdicts.into_iter().next() else {
@@ -324,7 +384,7 @@ fn report(subjects: &[Subject], verdicts: &[Verdict], context: &Context) -> Resu
         });
         return output::print_json(&json!({"results": results.collect::<Vec<_>>()}));
     }
-    let mut table = Table::new(&["PROVIDER", "CONNECTION", "RESULT", "MESSAGE"]);
+    let mut table = Table::new(&["PROVIDER", "CONNECTION", "RESULT", "MESSAGE"]).wrapped();
     for (subject, verdict) in subjects.iter().zip(verdicts) {
         table.row([
             subject.id.provider.as_str(),
@@ -346,8 +406,12 @@ fn judgement(subjects: &[Subject], verdicts: &[Verdict]) -> Result<()> {
             .collect()
     };
     let listed = |ids: &[&ConnectionId]| -> String {
-        let names: Vec<_> = ids.iter().map(ToString::to_string).collect();
-        names.join(", ")
+        let named = ids.iter().take(NAMED).map(ToString::to_string);
+        let names = named.collect::<Vec<_>>().join(", ");
+        match ids.len().saturating_sub(NAMED) {
+            0 => names,
+            more => format!("{names} and {more} more"),
+        }
     };
     match (
         &with(Outcome::Rejected)[..],
