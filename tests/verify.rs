@@ -596,3 +596,51 @@ fn another_program_on_a_local_servers_port_is_no_model_server() {
         .ok();
     environment.vault(["verify"]).finds(8);
 }
+
+#[test]
+fn a_person_sees_how_far_it_is_and_nothing_of_that_is_left() {
+    let (environment, _internet) = world(|_| Reply::new(200, "{}"));
+    environment.log_in("default");
+    let ended = environment.vault(["verify"]).at_terminal().end();
+    assert_eq!(ended.code, 0, "{}", ended.shown);
+    assert!(ended.shown.contains("Asked 1 of 1"), "{:?}", ended.shown);
+    assert!(ended.shown.contains("\r\u{1b}[K"), "{:?}", ended.shown);
+    let plain = environment
+        .vault(["verify"])
+        .env("TERM", "dumb")
+        .at_terminal()
+        .end();
+    assert!(!plain.shown.contains("Asked"), "{:?}", plain.shown);
+}
+
+#[test]
+fn what_has_several_lines_is_taken_from_a_file_and_not_at_a_prompt() {
+    let environment = TestEnvironment::new().with_identity_vault();
+    let ended = environment.vault(["login", "gcp"]).at_terminal().end();
+    assert_eq!(ended.code, 5, "{}", ended.shown);
+    assert!(
+        ended.shown.contains("vault login gcp --from-file"),
+        "{}",
+        ended.shown
+    );
+    let key = json!({"client_email": "fake@fake.iam.example", "private_key": "FAKE\nFAKE"});
+    let file = environment.given("key.json", key.to_string());
+    environment
+        .vault(["login", "gcp", "--from-file"])
+        .arg(&file)
+        .ok();
+    environment
+        .vault(["login", "gcp/path", "--stdin"])
+        .stdin(file.to_str().unwrap())
+        .fails(5);
+}
+
+#[test]
+fn a_wrong_address_is_told_before_the_next_question() {
+    let environment = TestEnvironment::new().with_identity_vault();
+    let mut terminal = environment.vault(["login", "zendesk"]).at_terminal();
+    terminal.wait_for("Zendesk").types("acme\n");
+    let ended = terminal.end();
+    assert_eq!(ended.code, 5, "{}", ended.shown);
+    assert!(!ended.shown.contains("API token:"), "{}", ended.shown);
+}

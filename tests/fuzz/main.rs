@@ -147,3 +147,8 @@ fn addresses_and_proxies_of_any_bytes_are_read_or_refused() {
 fn any_answer_of_a_provider_is_read() {
     run("answer");
 }
+
+#[test]
+fn any_bytes_are_scanned_and_findings_stand_where_they_are_said_to() {
+    run("scanned");
+}

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use vault::name::{ConnectionRef, FieldName, ProviderName, Target, VariableName};
 use vault::net::{Address, Proxies, ProxyVariables};
 use vault::provider::{Catalog, Host, HostName, Template, Verify};
+use vault::scan::Scanner;
 use vault::seal::{Fingerprint, IdentityFile, Opener, Prompts, Recipient, VaultKey};
 use vault::secret::Secret;
 use vault::vault::{Document, Sealed};
@@ -23,7 +24,7 @@ const WORK: u8 = 2;
 pub type Parser = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
 
 /// All of them.
-pub const PARSERS: [Parser; 9] = [
+pub const PARSERS: [Parser; 10] = [
     ("vault_file", vault_file, seeds::vault_files),
     ("sealed", sealed, seeds::sealed),
     ("document", document, seeds::documents),
@@ -33,6 +34,7 @@ pub const PARSERS: [Parser; 9] = [
     ("names", names, seeds::names),
     ("network", network, seeds::network),
     ("answer", answer, seeds::answers),
+    ("scanned", scanned, seeds::scanned),
 ];
 
 fn key() -> VaultKey {
@@ -166,6 +168,26 @@ pub fn answer(bytes: &[u8]) {
     }
 }
 
+/// A file that is scanned. What is found stands where it is said to stand.
+pub fn scanned(bytes: &[u8]) {
+    static SCANNER: OnceLock<Scanner> = OnceLock::new();
+    let scanner = SCANNER.get_or_init(|| {
+        let all = Catalog::new(None).all().unwrap_or_default().into_iter();
+        let all: Vec<_> = all.filter_map(|entry| entry.definition.ok()).collect();
+        Scanner::new(&all)
+    });
+    let mut stream = bytes;
+    let report = scanner
+        .scan_stream(Path::new("-"), &mut stream)
+        .expect("bytes in memory can be read");
+    for finding in &report.findings {
+        let line = usize::try_from(finding.line).expect("it is a line of this text") - 1;
+        let line = bytes.split(|byte| *byte == b'\n').nth(line);
+        let key = finding.key.reveal().as_bytes();
+        assert!(line.is_some_and(|line| line.windows(key.len()).any(|part| part == key)));
+    }
+}
+
 /// Inputs that parse, so that what is made from them gets past the first line.
 pub mod seeds {
     use super::{KEY, WORK, key};
@@ -257,6 +279,17 @@ pub mod seeds {
         ]
         .map(|text| text.as_bytes().to_vec())
         .into()
+    }
+
+    /// Text with keys in it, made up.
+    pub fn scanned() -> Vec<Vec<u8>> {
+        let github = "ghp_".to_owned() + &"FAKE1234fake".repeat(3);
+        vec![
+            format!("x = 1\nOPENAI_API_KEY=\"sk-proj-FAKE0123456789abcdefT3BlbkFJfake0123456789abcdef\"\n{github} y")
+                .into_bytes(),
+            format!("{{\"token\":\"{github}\",\"a\":\"\\n{github}\"}}\r\n\tMISTRAL_API_KEY: fake0123456789abcdefFAKE0123456x\n")
+                .into_bytes(),
+        ]
     }
 
     /// One of each.
