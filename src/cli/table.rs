@@ -97,11 +97,19 @@ impl Table {
             })
             .collect();
         let last = columns.saturating_sub(1);
+        let mut is_below = false;
         if let Some(width) = width {
             match widths.split_last_mut() {
                 Some((widest, others)) if self.is_wrapped => {
                     let before: usize = others.iter().map(|width| width + GAP).sum();
-                    *widest = (*widest).min(width.saturating_sub(before).max(LEAST_WRAPPED));
+                    let room = width.saturating_sub(before);
+                    // Too little beside the others: below them, then.
+                    is_below = room < (*widest).min(LEAST_WRAPPED);
+                    let room = if is_below { width - GAP } else { room };
+                    *widest = (*widest).min(room);
+                    if is_below {
+                        shrink(others, width);
+                    }
                 }
                 _ => shrink(&mut widths, width),
             }
@@ -111,7 +119,11 @@ impl Table {
             let mut line = String::new();
             for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
                 if self.is_wrapped && column == last {
-                    let indent = line.chars().count();
+                    if is_below && !cell.is_empty() {
+                        line.truncate(line.trim_end().len());
+                        line.push_str(&format!("\n{}", " ".repeat(GAP)));
+                    }
+                    let indent = if is_below { GAP } else { line.chars().count() };
                     let broken = text::wrapped(cell, *width);
                     let next = format!("\n{}", " ".repeat(indent));
                     line.push_str(&broken.replace('\n', &next));

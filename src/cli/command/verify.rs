@@ -419,8 +419,16 @@ fn judgement(subjects: &[Subject], verdicts: &[Verdict]) -> Result<()> {
     ) {
         ([], []) => Ok(()),
         ([], unreachable) => {
-            let hint = verdicts.iter().find_map(|verdict| verdict.hint.clone());
-            let again = || format!("Try again: vault verify {}", unreachable[0]);
+            // Of several reasons, none is everybody's.
+            let mut hints = verdicts.iter().filter_map(|verdict| verdict.hint.as_ref());
+            let hint = hints
+                .next()
+                .filter(|first| hints.all(|next| next == *first));
+            let hint = hint.cloned();
+            let again = || match unreachable {
+                [only] => format!("Try again: vault verify {only}"),
+                _ => "Look at each of them, then try again: vault verify".to_owned(),
+            };
             Err(Error::new(
                 Kind::Unreachable,
                 format!("Nothing was learned of {}", listed(unreachable)),
