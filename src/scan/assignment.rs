@@ -9,9 +9,9 @@ const WIDEST: usize = 40;
 /// The longest value that is looked at.
 const LONGEST: usize = 2048;
 
-/// The name that ends at `end`: capitals, digits and `_`.
+/// The name that ends at `end`: letters, digits and `_`.
 pub fn name_before(text: &[u8], end: usize) -> Range<usize> {
-    let is_part = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_';
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
     let lowest = end.saturating_sub(LONGEST_NAME);
     let length = text[lowest..end]
         .iter()

@@ -20,8 +20,8 @@ pub const FURTHEST: usize = 256;
 /// What one expression may be compiled to; those of definitions were held to
 /// less when they were read.
 const COMPILED_SIZE: usize = 4 << 20;
-/// What all of them together may be compiled to.
-const ALL_COMPILED: usize = 64 << 20;
+/// What those of one provider together may be compiled to.
+const OF_A_PROVIDER: usize = 2 << 20;
 /// What one thread keeps of the states of one automaton.
 const CACHE: usize = 1 << 20;
 
@@ -131,8 +131,8 @@ impl Automaton {
     }
 
     /// Tries it at `start`, and breaks off once that has cost more than
-    /// `budget`. `cache` is this automaton's own; `compiled` is how much all
-    /// automata have come to.
+    /// `budget`. `cache` is this automaton's own; `compiled` is how much the
+    /// automata of its provider have come to.
     pub fn try_at(
         &self,
         text: &[u8],
@@ -195,10 +195,13 @@ impl Automaton {
             .configure(config)
             .build_from_hir(&ended)
             .ok()?;
-        let size = nfa.memory_usage();
-        if compiled.fetch_add(size, Ordering::Relaxed) + size > ALL_COMPILED {
-            return None;
-        }
+        let with = |sum: usize| {
+            let sum = sum + nfa.memory_usage();
+            (sum <= OF_A_PROVIDER).then_some(sum)
+        };
+        compiled
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, with)
+            .ok()?;
         let config = Config::new()
             .cache_capacity(CACHE)
             .skip_cache_capacity_check(true);
@@ -332,7 +335,7 @@ mod tests {
         assert_eq!(automaton.try_at(b"aaaa", 0, 1, &mut None, &spent).end, None);
         assert!(automaton.is_too_large());
         let automaton = Automaton::of("a").unwrap();
-        let spent = AtomicUsize::new(ALL_COMPILED);
+        let spent = AtomicUsize::new(OF_A_PROVIDER);
         assert_eq!(automaton.try_at(b"a", 0, 1, &mut None, &spent).end, None);
         assert!(automaton.is_too_large());
     }

@@ -57,8 +57,10 @@ pub fn asks_for_a_key(text: &[u8]) -> bool {
         b"...",
         b"xxxx",
     ];
-    let text = text.to_ascii_lowercase();
-    let holds = |word: &[u8]| text.windows(word.len()).any(|part| part == word);
+    let holds = |word: &[u8]| {
+        let mut parts = text.windows(word.len());
+        parts.any(|part| part.eq_ignore_ascii_case(word))
+    };
     WORDS.iter().any(|word| holds(word))
 }
 

@@ -2,6 +2,7 @@
 //! is seen whole and belongs to one window. The buffer is used again for the
 //! next file and wiped at the end.
 
+use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
 
@@ -18,6 +19,10 @@ use crate::secret::{Secret, wipe};
 const STEP: usize = 128 * 1024;
 /// What is read beyond that, for keys that begin before it.
 const AHEAD: usize = LONGEST + 8;
+
+/// More keys of one provider than any file holds by accident. The others'
+/// are found all the same.
+const MOST_HITS: usize = 1000;
 
 /// Reads files, one after another.
 pub struct Reader<'a> {
@@ -48,6 +53,8 @@ pub struct Content {
     pub is_binary: bool,
     /// Whose expressions cost too much on it.
     pub given_up: Vec<ProviderName>,
+    /// Why not all of it counts.
+    pub incomplete: Option<String>,
 }
 
 impl<'a> Reader<'a> {
@@ -60,21 +67,30 @@ impl<'a> Reader<'a> {
     }
 
     /// Looks through a file. One that was named is read to its end even where
-    /// it is no text.
+    /// it is no text. What was found before an error counts.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// Nothing of it can be read.
     pub fn read(&mut self, source: &mut impl Read, is_named: bool) -> io::Result<Content> {
         let mut content = Content::default();
         self.effort.begin();
         let mut lines = Lines::default();
+        let mut counts = HashMap::new();
         // The buffer holds this much, of which so much was looked at.
         let (mut filled, mut from, mut offset) = (0, 0, 0);
         loop {
-            let is_last = self.fill(source, &mut filled)?;
+            let is_last = match self.fill(source, &mut filled) {
+                Ok(is_last) => is_last,
+                Err(error) if offset == 0 => return Err(error),
+                Err(error) => {
+                    content.incomplete = Some(format!("not read to its end: {error}"));
+                    true
+                }
+            };
             let text = &self.buffer[..filled];
             if !is_named && text[from..].contains(&0) {
-                content.is_binary = true;
+                // What stands before it was text.
+                content.is_binary = content.hits.is_empty();
                 break;
             }
             let to = if is_last { filled } else { filled - AHEAD };
@@ -86,6 +102,14 @@ impl<'a> Reader<'a> {
             };
             for found in self.scanner.look(window, &mut self.effort) {
                 let start = found.place.start;
+                let count = counts.entry(found.provider).or_insert(0_usize);
+                *count += 1;
+                if *count > MOST_HITS {
+                    let provider = found.provider;
+                    content.incomplete =
+                        Some(format!("it holds more than {MOST_HITS} keys of {provider}"));
+                    continue;
+                }
                 // What lies beyond this window is counted by the next one.
                 let before = if start < to {
                     &mut lines

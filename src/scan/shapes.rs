@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::ops::{Range, RangeInclusive};
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use regex_automata::hybrid::dfa::Cache;
@@ -24,6 +25,9 @@ const GROUP: usize = 16;
 const SHORT: usize = 3;
 /// How much of a name's end is searched for. There are few ends: `_KEY`.
 const NAME_END: usize = 4;
+/// How many automata keep their states from one file to the next, in each
+/// thread.
+const MOST_CACHES: usize = 128;
 /// How much an expression may look at of each byte of a file, and in any case.
 const EFFORT: u64 = 64;
 const FREE_EFFORT: u64 = 1 << 20;
@@ -41,7 +45,6 @@ pub struct Scanner {
     inner: Vec<Inner>,
     names: HashMap<Vec<u8>, Vec<Assigned>>,
     name_ends: Vec<Search>,
-    compiled: AtomicUsize,
 }
 
 /// One way in which a provider's keys look.
@@ -50,6 +53,8 @@ struct Shape {
     field: FieldName,
     min_entropy: Option<f64>,
     automaton: Automaton,
+    /// What the automata of its provider have come to.
+    compiled: Arc<AtomicUsize>,
 }
 
 struct Beginning {
@@ -110,6 +115,8 @@ pub struct Effort {
     spent: Vec<u64>,
     resume: Vec<u64>,
     given_up: Vec<bool>,
+    /// Names that begin before this stand in the value of another one.
+    names_resume: u64,
     candidates: Vec<(usize, Which)>,
 }
 
@@ -137,7 +144,6 @@ impl Scanner {
             inner: Vec::new(),
             names: HashMap::new(),
             name_ends: Vec::new(),
-            compiled: AtomicUsize::new(0),
         };
         let mut needles = Vec::new();
         for definition in definitions {
@@ -161,6 +167,7 @@ impl Scanner {
     }
 
     fn add_shapes(&mut self, definition: &Definition, needles: &mut Vec<Vec<u8>>) {
+        let compiled = Arc::new(AtomicUsize::new(0));
         let first_secret = definition.fields.iter().find(|field| field.is_secret);
         for detect in &definition.detect {
             let field = detect
@@ -179,6 +186,7 @@ impl Scanner {
                 field,
                 min_entropy: detect.min_entropy,
                 automaton,
+                compiled: Arc::clone(&compiled),
             });
         }
     }
@@ -218,8 +226,12 @@ impl Scanner {
                 .unwrap_or_default();
             for (rank, name) in field.env.iter().enumerate() {
                 let name = name.as_str().as_bytes();
-                if (NAME_END..=LONGEST_NAME).contains(&name.len()) {
-                    self.names.entry(name.to_vec()).or_default().push(Assigned {
+                if !(NAME_END..=LONGEST_NAME).contains(&name.len()) {
+                    continue;
+                }
+                // `aws_secret_access_key`, as files of settings have it.
+                for name in [name.to_vec(), name.to_ascii_lowercase()] {
+                    self.names.entry(name).or_default().push(Assigned {
                         provider: definition.name.clone(),
                         field: field.clone(),
                         beginnings: beginnings.clone(),
@@ -238,6 +250,7 @@ impl Scanner {
             spent: none(),
             resume: none(),
             given_up: vec![false; self.shapes.len()],
+            names_resume: 0,
             candidates: Vec::new(),
         }
     }
@@ -264,9 +277,12 @@ impl Scanner {
         } in &self.inner
         {
             let (least, most) = (before.start(), before.end());
+            // Hits come in order: no place is looked at for two of them.
+            let mut next = window.from;
             search.each(window.text, window.from + least..window.to + most, |hit| {
-                let first = hit.start.saturating_sub(*most).max(window.from);
+                let first = hit.start.saturating_sub(*most).max(next);
                 let last = (hit.start - least).min(window.to - 1);
+                next = next.max(last + 1);
                 let begins = (first..=last).filter(|at| check::begins(window.text, *at));
                 candidates.extend(begins.map(|at| (at, Which::One(*shape))));
             });
@@ -284,7 +300,7 @@ impl Scanner {
             }
         }
         effort.candidates = candidates;
-        self.look_for_names(window, &mut found);
+        self.look_for_names(window, effort, &mut found);
         found.sort_by_key(|found| found.place.start);
         found
     }
@@ -331,7 +347,7 @@ impl Scanner {
         let (budget, cache) = (allowed - *spent, &mut effort.caches[number]);
         let tried = shape
             .automaton
-            .try_at(window.text, at, budget, cache, &self.compiled);
+            .try_at(window.text, at, budget, cache, &shape.compiled);
         *spent += tried.cost;
         effort.given_up[number] |= *spent > allowed;
         let place = at..tried.end.filter(|end| *end > at)?;
@@ -352,17 +368,44 @@ impl Scanner {
         })
     }
 
-    fn look_for_names<'a>(&'a self, window: Window<'_>, found: &mut Vec<Found<'a>>) {
+    fn look_for_names<'a>(
+        &'a self,
+        window: Window<'_>,
+        effort: &mut Effort,
+        found: &mut Vec<Found<'a>>,
+    ) {
         let reach = window.from..(window.to + LONGEST_NAME).min(window.text.len());
+        let mut ends = Vec::new();
         for search in &self.name_ends {
-            search.each(window.text, reach.clone(), |end| {
-                found.extend(self.named(window, end.end));
-            });
+            search.each(window.text, reach.clone(), |end| ends.push(end.end));
+        }
+        ends.sort_unstable();
+        ends.dedup();
+        for end in ends {
+            let Some((name, owners, place)) = self.assigned(window, end) else {
+                continue;
+            };
+            if window.offset + (name.start as u64) < effort.names_resume {
+                continue;
+            }
+            effort.names_resume = window.offset + place.end as u64;
+            let value = std::str::from_utf8(&window.text[place.clone()]).ok();
+            let owner = value.and_then(|value| owners.iter().find(|owner| owner.takes(value)));
+            found.extend(owner.map(|owner| Found {
+                place,
+                provider: &owner.provider,
+                field: &owner.field.name,
+                fixed: None,
+            }));
         }
     }
 
-    /// What is assigned to the name that ends here.
-    fn named(&self, window: Window<'_>, end: usize) -> Option<Found<'_>> {
+    /// The known name that ends here, and what is assigned to it.
+    fn assigned(
+        &self,
+        window: Window<'_>,
+        end: usize,
+    ) -> Option<(Range<usize>, &[Assigned], Range<usize>)> {
         let text = window.text;
         if text.get(end).is_some_and(|next| check::is_word(*next)) {
             return None;
@@ -371,16 +414,15 @@ impl Scanner {
         if !(window.from..window.to).contains(&name.start) || !check::begins(text, name.start) {
             return None;
         }
-        let owners = self.names.get(&text[name])?;
+        let owners = self.names.get(&text[name.clone()])?;
         let place = assignment::value_after(text, end)?;
-        let value = std::str::from_utf8(&text[place.clone()]).ok()?;
-        let owner = owners.iter().find(|owner| owner.takes(value))?;
-        Some(Found {
-            place,
-            provider: &owner.provider,
-            field: &owner.field.name,
-            fixed: None,
-        })
+        let is_quoted = place.start > 0 && b"\"'`".contains(&text[place.start - 1]);
+        let is_reference = !is_quoted && text[place.clone()].contains(&b'.');
+        if is_reference && text[name.clone()].iter().any(u8::is_ascii_lowercase) {
+            // `api_key = settings.api_key2`: code, and no file of settings.
+            return None;
+        }
+        Some((name, owners, place))
     }
 
     /// Whose expressions turned out to be too large.
@@ -407,6 +449,11 @@ impl Effort {
         self.spent.fill(0);
         self.resume.fill(0);
         self.given_up.fill(false);
+        self.names_resume = 0;
+        // However many shapes there are, memory stays within bounds.
+        if self.caches.iter().flatten().count() > MOST_CACHES {
+            self.caches.fill_with(|| None);
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! A scan of texts, without a walk.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::reader::{Content, Reader};
-use super::{Report, Scanner};
+use super::{Report, Scanner, walk};
 use crate::provider::{self, Definition};
 
 const GITHUB: &str = r#"{"name":"github","api_key":{},"detect":["^ghp_[A-Za-z0-9]{36}$"]}"#;
@@ -187,7 +188,7 @@ fn a_pattern_that_costs_too_much_is_given_up_for_that_file_and_named() {
 }
 
 #[test]
-fn patterns_that_are_too_large_together_take_out_no_bundled_one() {
+fn patterns_that_are_too_large_together_take_out_no_other_provider() {
     let large: Vec<_> = (0..100)
         .map(|number| format!("^k{number}-[a-z]{{1500}}$"))
         .collect();
@@ -202,6 +203,95 @@ fn patterns_that_are_too_large_together_take_out_no_bundled_one() {
             .unwrap(),
     );
     assert_eq!(report.findings.len(), 1);
+    let left_out: BTreeSet<_> = scanner.left_out().map(|name| name.as_str()).collect();
+    assert_eq!(left_out, BTreeSet::from(["mine"]));
+}
+
+#[test]
+fn hits_that_lie_close_cost_each_place_once() {
+    let scanner = scanner([detecting("mine", &"^.{0,256}--$".into())]);
+    let text = "-".repeat(1 << 17);
+    let start = Instant::now();
+    let _ = read(&scanner, text.as_bytes());
+    assert!(start.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn a_name_in_the_value_of_another_one_is_no_name() {
+    let chain = "EXA_API_KEY=a1b2c3d4e5f6a7b8c9d0e1f2,".repeat(3);
+    let scanner = scanner([definition(
+        r#"{"name": "exa", "fields": [{"name": "api_key", "env": ["EXA_API_KEY"]}]}"#,
+    )]);
+    assert_eq!(found(&scanner, &chain).len(), 3);
+    let nested = "EXA_API_KEY=EXA_API_KEY=a1b2c3d4e5f6a7b8c9d0e1f2".to_owned();
+    assert!(found(&scanner, &nested).len() <= 1);
+    let hostile = "EXA_API_KEY=".repeat(50_000) + "a1b2c3d4e5f6a7b8c9d0e1f2";
+    let start = Instant::now();
+    assert!(found(&scanner, &hostile).len() <= 400);
+    assert!(start.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn names_in_small_letters_are_names_too() {
+    let scanner = scanner([definition(
+        r#"{"name": "aws", "fields": [
+            {"name": "secret_access_key", "env": ["AWS_SECRET_ACCESS_KEY"],
+             "pattern": "^[A-Za-z0-9/+]{40}$"}]}"#,
+    )]);
+    let text = "[default]\naws_secret_access_key = FAKE0123456789/abcdefghij+KLMNOPQRSTUVWX\n";
+    assert_eq!(found(&scanner, text).len(), 1);
+}
+
+#[test]
+fn a_file_of_very_many_keys_is_told_and_not_listed_whole() {
+    let scanner = scanner([]);
+    let line = format!("{KEY}\n");
+    let content = read(&scanner, line.repeat(20_000).as_bytes());
+    assert_eq!(content.hits.len(), 1000);
+    assert!(content.incomplete.unwrap().contains("1000 keys"));
+}
+
+#[test]
+fn what_was_found_before_an_error_or_a_nul_counts() {
+    struct Breaks(usize);
+    impl std::io::Read for Breaks {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            if self.0 == 0 {
+                return Err(std::io::Error::other("the disk is gone"));
+            }
+            self.0 -= 1;
+            buffer.fill(b'\n');
+            let key = KEY.as_bytes();
+            buffer[..key.len()].copy_from_slice(key);
+            Ok(buffer.len())
+        }
+    }
+    let scanner = scanner([]);
+    let content = Reader::new(&scanner).read(&mut Breaks(3), false).unwrap();
+    assert!(!content.hits.is_empty());
+    assert!(content.incomplete.unwrap().contains("the disk is gone"));
+    assert!(Reader::new(&scanner).read(&mut Breaks(0), false).is_err());
+    let late = format!("{KEY}\n{}\0", "x\n".repeat(1 << 18));
+    let content = Reader::new(&scanner)
+        .read(&mut late.as_bytes(), false)
+        .unwrap();
+    assert!(!content.is_binary && content.hits.len() == 1);
+}
+
+#[test]
+fn a_pipe_or_a_link_in_the_place_of_a_file_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    let mode = rustix::fs::Mode::RWXU;
+    let fifo = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, fifo, mode, 0).unwrap();
+    assert!(walk::open(&pipe, true).unwrap().is_none());
+    let file = folder.path().join("file");
+    std::fs::write(&file, KEY).unwrap();
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    assert!(walk::open(&link, false).is_err());
+    assert!(walk::open(&link, true).unwrap().is_some());
 }
 
 #[test]

@@ -25,7 +25,8 @@ use crate::text::printable;
 pub struct Options {
     /// Files and folders that were named.
     pub paths: Vec<PathBuf>,
-    /// Files that are looked at where they are there.
+    /// Files and folders that are looked at where they are there, whatever
+    /// ignore files say.
     pub if_there: Vec<PathBuf>,
     /// Folders of which `.env` and its like are looked at, and nothing else.
     pub environment_files_of: Vec<PathBuf>,
@@ -41,6 +42,9 @@ pub enum NotThere {
     /// There is nothing.
     #[error("There is no file or folder {}", printable(&.0.display().to_string()))]
     Missing(PathBuf),
+    /// It cannot be looked at.
+    #[error("Cannot look at {}: {}", printable(&.0.display().to_string()), .1)]
+    Closed(PathBuf, io::Error),
     /// It is a pipe, a socket or a device.
     #[error("{} is neither a file nor a folder", printable(&.0.display().to_string()))]
     Special(PathBuf),
@@ -50,6 +54,7 @@ impl From<NotThere> for Error {
     fn from(bad: NotThere) -> Self {
         let hint = match &bad {
             NotThere::Missing(_) => "Check the path; a dash scans standard input.",
+            NotThere::Closed(..) => "Check who may read it: ls -ld PATH",
             NotThere::Special(_) => "A dash scans standard input: some-command | vault scan -",
         };
         Self::new(Kind::Failed, bad.to_string()).with_hint(hint)
@@ -63,39 +68,29 @@ impl Scanner {
     /// Something that was named is not there.
     pub fn scan(&self, options: &Options) -> Result<Report, NotThere> {
         for path in &options.paths {
-            let found = fs::metadata(path).map_err(|_| NotThere::Missing(path.clone()))?;
+            let found = fs::metadata(path).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => NotThere::Missing(path.clone()),
+                _ => NotThere::Closed(path.clone(), error),
+            })?;
             if !found.is_file() && !found.is_dir() {
                 return Err(NotThere::Special(path.clone()));
             }
         }
-        let is_file = |path: &&PathBuf| path.metadata().is_ok_and(|found| found.is_file());
-        let roots: BTreeSet<&PathBuf> = options
-            .paths
-            .iter()
-            .chain(options.if_there.iter().filter(is_file))
-            .collect();
         let mut visit = Visit::new(self);
         for folder in &options.environment_files_of {
             visit.environment_files(folder);
         }
         let mut report = std::mem::take(&mut visit.report);
-        let mut roots = roots.into_iter();
-        if let Some(first) = roots.next() {
-            let mut walk = WalkBuilder::new(first);
-            for root in roots {
-                walk.add(root);
-            }
-            let heeded = !options.no_ignore;
-            walk.hidden(false)
-                .follow_links(false)
-                .parents(heeded)
-                .ignore(heeded)
-                .git_ignore(heeded)
-                .git_global(heeded)
-                .git_exclude(heeded)
-                .threads(options.threads)
-                .filter_entry(|entry| entry.depth() == 0 || !is_repository(entry));
-            for part in self.walk(&walk, heeded) {
+        let is_there = |path: &&PathBuf| {
+            let found = path.metadata();
+            found.is_ok_and(|found| found.is_file() || found.is_dir())
+        };
+        let if_there = options.if_there.iter().filter(is_there);
+        for (roots, heeded) in [
+            (options.paths.iter().collect(), !options.no_ignore),
+            (if_there.collect::<BTreeSet<_>>(), false),
+        ] {
+            for part in self.walk(&roots, heeded, options.threads) {
                 report.join(part);
             }
         }
@@ -115,8 +110,30 @@ impl Scanner {
         Ok(report)
     }
 
-    fn walk(&self, walk: &WalkBuilder, heeded: bool) -> mpsc::Receiver<Report> {
+    fn walk(
+        &self,
+        roots: &BTreeSet<&PathBuf>,
+        heeded: bool,
+        threads: usize,
+    ) -> mpsc::Receiver<Report> {
         let (sender, reports) = mpsc::channel();
+        let mut roots = roots.iter();
+        let Some(first) = roots.next() else {
+            return reports;
+        };
+        let mut walk = WalkBuilder::new(first);
+        for root in roots {
+            walk.add(root);
+        }
+        walk.hidden(false)
+            .follow_links(false)
+            .parents(heeded)
+            .ignore(heeded)
+            .git_ignore(heeded)
+            .git_global(heeded)
+            .git_exclude(heeded)
+            .threads(threads)
+            .filter_entry(|entry| entry.depth() == 0 || !is_repository(entry));
         walk.build_parallel().run(|| {
             let mut part = Part {
                 visit: Visit::new(self),
@@ -217,7 +234,7 @@ impl<'a> Visit<'a> {
 
 /// Opens a file; `None` where it is none by now. A pipe that took its place in
 /// the meantime is not waited for, and a link not followed.
-fn open(path: &Path, is_named: bool) -> io::Result<Option<File>> {
+pub(super) fn open(path: &Path, is_named: bool) -> io::Result<Option<File>> {
     let mut flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     if !is_named {
         flags |= OFlags::NOFOLLOW;
@@ -243,8 +260,13 @@ impl Report {
         } else {
             self.files += 1;
         }
+        let shown = path.display().to_string();
+        if let Some(reason) = content.incomplete {
+            let shown = printable(&shown);
+            let reason = printable(&reason);
+            self.warnings.push(format!("{shown}: {reason}"));
+        }
         for provider in content.given_up {
-            let shown = path.display().to_string();
             self.warnings.push(format!(
                 "{}: the keys of {provider} were not looked for in all of it: a pattern of its \
                  definition costs too much",

@@ -101,7 +101,9 @@ pub fn run(args: &LoginArgs, context: &Context) -> Result<()> {
     for warning in definition.warnings() {
         context.output.warn(warning);
     }
-    let given_url = args.source.base_url.clone().or_else(|| {
+    let of_flag = args.source.base_url.as_deref();
+    let of_flag = of_flag.map(|url| whole_address(&definition, url));
+    let given_url = of_flag.or_else(|| {
         let found = url_from_environment(&definition, args)?;
         let (variable, url) = found;
         context

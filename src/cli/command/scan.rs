@@ -13,6 +13,7 @@ use directories::BaseDirs;
 
 use known::Known;
 use printed::Printed;
+use rustix::event::{PollFd, PollFlags, poll};
 use taken::Taken;
 
 use crate::cli::context::Context;
@@ -63,7 +64,7 @@ enum Form {
 
 /// What is kept in a home folder besides `~/.config` and `.env`: histories,
 /// what shells read when they begin, and where tools put their keys.
-const HOME_FILES: [&str; 42] = [
+const HOME_FILES: [&str; 48] = [
     ".bash_history",
     ".zsh_history",
     ".zhistory",
@@ -99,6 +100,12 @@ const HOME_FILES: [&str; 42] = [
     ".aws/config",
     ".docker/config.json",
     ".cargo/credentials.toml",
+    ".pgpass",
+    ".kube/config",
+    ".cache/huggingface/token",
+    ".codex/auth.json",
+    ".claude.json",
+    ".claude/.credentials.json",
     ".profile",
     ".bash_profile",
     ".bashrc",
@@ -117,11 +124,15 @@ pub fn run(args: &ScanArgs, context: &Context) -> Result<u8> {
         context.output.warn(warning);
     }
     let any = !report.findings.is_empty();
-    let (known, taken) = if args.import && any {
-        let (known, taken) = Taken::of(&report, &definitions, context)?;
-        (known, Some(taken))
-    } else {
-        (any.then(|| Known::silently(context)).flatten(), None)
+    let imported = (args.import && any).then(|| Taken::of(&report, &definitions, context));
+    let (known, taken, failed) = match imported {
+        Some(Ok((known, taken))) => (known, Some(taken), None),
+        // What was found is told all the same.
+        Some(Err(error)) => (None, None, Some(error)),
+        None => {
+            let known = any.then(|| Known::silently(context)).flatten();
+            (known, args.import.then(Taken::default), None)
+        }
     };
     let printed = Printed {
         report: &report,
@@ -134,11 +145,11 @@ pub fn run(args: &ScanArgs, context: &Context) -> Result<u8> {
         Form::Text
     };
     match args.format.unwrap_or(form) {
-        Form::Text => printed.text(args.import, context)?,
+        Form::Text => printed.text(context)?,
         Form::Json => printed.json()?,
         Form::Sarif => sarif::print(&report, &definitions)?,
     }
-    Ok(u8::from(any))
+    failed.map_or(Ok(u8::from(any)), Err)
 }
 
 /// Every definition that can be used; a broken one blocks only itself.
@@ -193,7 +204,16 @@ struct Stdin;
 
 impl Read for Stdin {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(rustix::io::read(rustix::stdio::stdin(), buffer)?)
+        loop {
+            match rustix::io::read(rustix::stdio::stdin(), &mut *buffer) {
+                // Somebody made it one that does not wait; we do.
+                Err(rustix::io::Errno::AGAIN) => {
+                    let stdin = rustix::stdio::stdin();
+                    poll(&mut [PollFd::from_borrowed_fd(stdin, PollFlags::IN)], None)?;
+                }
+                read => return Ok(read?),
+            }
+        }
     }
 }
 
@@ -211,8 +231,6 @@ fn add_home(options: &mut Options, context: &Context) -> Result<()> {
     let config = config
         .filter(|path| path.is_absolute())
         .unwrap_or_else(|| home.join(".config"));
-    if config.is_dir() {
-        options.paths.push(config);
-    }
+    options.if_there.push(config);
     Ok(())
 }

@@ -305,7 +305,7 @@ fn ask_all(questions: Vec<Question>, context: &Context) -> Result<Vec<Verdict>> 
                 (position, question.ask(&client).await)
             });
         }
-        let mut verdicts = Vec::with_capacity(total);
+        let mut verdicts: Vec<(usize, Verdict)> = Vec::with_capacity(total);
         progress.say(&format!("Asking {total} …"));
         while let Some(done) = tasks.join_next().await {
             verdicts.extend(done);

@@ -33,7 +33,7 @@ impl Printed<'_> {
     }
 
     /// A line for each finding, and what it comes to.
-    pub fn text(&self, is_import: bool, context: &Context) -> Result<()> {
+    pub fn text(&self, context: &Context) -> Result<()> {
         let findings = &self.report.findings;
         let rows: Vec<[String; 4]> = findings.iter().map(|finding| self.row(finding)).collect();
         let mut widths = [0; 4];
@@ -61,7 +61,7 @@ impl Printed<'_> {
             text.push('\n');
         }
         output::print(&text)?;
-        self.tell(is_import, context);
+        self.tell(context);
         Ok(())
     }
 
@@ -81,7 +81,7 @@ impl Printed<'_> {
     }
 
     /// What it comes to, and what to do about it.
-    fn tell(&self, is_import: bool, context: &Context) {
+    fn tell(&self, context: &Context) {
         let Report {
             findings,
             files,
@@ -107,8 +107,10 @@ impl Printed<'_> {
             tell_taken(taken, context);
         }
         let is_stored = |finding| self.place(finding).is_some();
-        context.output.note(if is_import {
+        context.output.note(if self.taken.is_some_and(|taken| taken.left.is_empty()) {
             "The files are as they were. Once all is well (vault list), take the keys out of them."
+        } else if self.taken.is_some() {
+            "The files are as they were. Take out of them only what is in the vault (vault list)."
         } else if findings.iter().all(is_stored) {
             "All of them are in the vault. Take them out of the files, and replace those that \
              others may have seen."
@@ -136,6 +138,7 @@ impl Printed<'_> {
             "findings": findings.collect::<Vec<_>>(),
             "files": self.report.files,
             "skipped": self.report.skipped,
+            "warnings": self.report.warnings,
         });
         if let Some(taken) = self.taken {
             let stored = taken.stored.iter().map(ToString::to_string);

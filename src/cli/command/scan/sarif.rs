@@ -34,6 +34,14 @@ pub fn print(report: &Report, definitions: &[Definition]) -> Result<()> {
                 "version": env!("CARGO_PKG_VERSION"),
                 "rules": rules,
             }},
+            // What was not looked at, and why.
+            "invocations": [{
+                "executionSuccessful": report.warnings.is_empty(),
+                "toolExecutionNotifications": report.warnings.iter().map(|warning| json!({
+                    "level": "warning",
+                    "message": { "text": warning },
+                })).collect::<Vec<_>>(),
+            }],
             "columnKind": "unicodeCodePoints",
             "results": results.collect::<Vec<_>>(),
         }],

@@ -13,7 +13,7 @@ use crate::import::Incoming;
 use crate::name::{ConnectionId, ConnectionName, ProviderName};
 use crate::provider::Definition;
 use crate::scan::{Finding, Report};
-use crate::vault::Document;
+use crate::vault::{Document, Store};
 
 /// What was stored, and what was not.
 #[derive(Default)]
@@ -46,7 +46,9 @@ impl Taken {
         let mut seen = BTreeSet::new();
         for finding in &report.findings {
             let is_known = |known: &Known| known.place_of(finding).is_some();
-            if before.as_ref().is_some_and(is_known) || !seen.insert(&finding.digest) {
+            if before.as_ref().is_some_and(is_known)
+                || !seen.insert((&finding.provider, &finding.digest))
+            {
                 continue;
             }
             let definition = definitions.iter().find(|one| one.name == finding.provider);
@@ -71,7 +73,7 @@ impl Taken {
                 if known.place_of(finding).is_none() {
                     taken
                         .stored
-                        .push(put(document, finding, definition, context)?);
+                        .push(put(document, finding, definition, &store, context)?);
                 }
             }
             after = Some(Known::of(document, &store)?);
@@ -91,7 +93,7 @@ fn lacking(definition: &Definition, finding: &Finding) -> Option<String> {
     if let Some(other) = other {
         return Some(format!("needs its {} too", other.label));
     }
-    if definition.tenant && definition.base_url.is_none() {
+    if definition.needs_address() {
         return Some("needs the address of your own tenant".to_owned());
     }
     if kind_of(definition).is_err() {
@@ -105,6 +107,7 @@ fn put(
     document: &mut Document,
     finding: &Finding,
     definition: &Definition,
+    store: &Store,
     context: &Context,
 ) -> Result<ConnectionId> {
     let provider = &definition.name;
@@ -129,7 +132,9 @@ fn put(
         }
     }
     let value = value_of(&incoming, definition, context);
-    let retired = document.retired_connection(&id).ok().flatten();
+    let retired = document
+        .retired_connection(&id)
+        .map_err(|bad| store.damaged(bad))?;
     let credential = Credential::stored(kind_of(definition)?, value, None, retired);
     document.put_connection(&id, &credential);
     Ok(id)
