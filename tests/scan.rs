@@ -73,7 +73,7 @@ fn a_finding_says_where_whose_and_which_but_never_what() {
     assert_eq!(run.code, Some(1), "{run}");
     let run = run
         .prints(contains("/src/a.py:3:13  github  sha256:"))
-        .says(contains("1 key in 1 file, of 1 file that"))
+        .says(contains("1 key in 1 file; looked at 1 file"))
         .says(contains("Error:").not());
     assert_eq!(run.stdout.lines().count(), 1);
     let quiet = made.vault(["scan", "--quiet"]).arg(&tree).finish();
@@ -604,4 +604,27 @@ fn every_made_up_key_of_every_definition_is_found_in_any_surroundings() {
             .count(),
         5 * expected.len()
     );
+}
+
+#[test]
+fn what_could_not_be_looked_at_is_no_all_clear() {
+    let environment = TestEnvironment::new();
+    if rustix::process::getuid().is_root() {
+        // Root reads everything, but nobody reads a home that is not there.
+        environment
+            .vault(["scan", "--home"])
+            .env("HOME", environment.path("nowhere"))
+            .fails(1)
+            .says(predicates::str::contains("Cannot look at the home folder"));
+        return;
+    }
+    let file = environment.given("closed", "x");
+    support::chmod(&file, 0);
+    environment
+        .vault(["scan"])
+        .arg(&file)
+        .fails(1)
+        .says(predicates::str::contains(
+            "1 file or folder could not be looked at",
+        ));
 }

@@ -97,7 +97,8 @@ impl Rest<'_> {
         let first = self.take(|byte| byte == b'=' || byte == b':')?;
         match (first, self.text.get(self.at)) {
             (b'=', Some(b'=' | b'~')) | (b':', Some(b':')) => return None,
-            (b':', Some(b'=')) | (b'=', Some(b'>')) => self.at += 1,
+            // The last two as in `${NAME:-value}`.
+            (b':', Some(b'=' | b'-' | b'?')) | (b'=', Some(b'>')) => self.at += 1,
             _ => {}
         }
         Some(())
@@ -107,6 +108,21 @@ impl Rest<'_> {
 /// Whether a value of which nothing is known but its name could be a key: no
 /// reference, address, path or word.
 pub fn could_be_a_key(value: &[u8]) -> bool {
+    /// What code says in the place of a value.
+    const REFERENCES: [&[u8]; 12] = [
+        b"process.env",
+        b"import.meta",
+        b"os.environ",
+        b"settings.",
+        b"secrets.",
+        b"config.",
+        b"module.",
+        b"local.",
+        b"vars.",
+        b"data.",
+        b"self.",
+        b"env.",
+    ];
     let is_odd = |byte: &u8| !byte.is_ascii_graphic() || b"${}<>*()\"'`".contains(byte);
     let has = |kind: fn(&u8) -> bool| value.iter().any(kind);
     (20..=400).contains(&value.len())
@@ -114,6 +130,9 @@ pub fn could_be_a_key(value: &[u8]) -> bool {
         && has(u8::is_ascii_digit)
         && has(u8::is_ascii_alphabetic)
         && !value.windows(3).any(|part| part == b"://")
+        && !REFERENCES
+            .iter()
+            .any(|reference| value.starts_with(reference))
         && !matches!(value, [b'/' | b'~', ..] | [b'.', b'/' | b'.', ..])
         && super::check::entropy(value) >= least_entropy(value)
 }

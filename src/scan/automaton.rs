@@ -167,7 +167,7 @@ impl Automaton {
             if state.is_tagged() {
                 // A match is seen one byte after its end.
                 if state.is_match() {
-                    end = Some(at);
+                    end = Self::better(text, start, end, at);
                 } else if state.is_dead() || state.is_quit() {
                     let cost = meter.cost(cache, looked_at);
                     return Tried { end, cost };
@@ -179,10 +179,19 @@ impl Automaton {
             None => dfa.next_eoi_state(cache, state),
         };
         if last.is_ok_and(|state| state.is_match()) {
-            end = Some(limit);
+            end = Self::better(text, start, end, limit);
         }
         let cost = meter.cost(cache, limit + 1 - start);
         Tried { end, cost }
+    }
+
+    /// The longest match counts, but a sentence's full stop is no part of a key.
+    fn better(text: &[u8], start: usize, known: Option<usize>, at: usize) -> Option<usize> {
+        let is_stop = |end: usize| end > start && matches!(text[end - 1], b'.' | b'/');
+        match known {
+            Some(end) if is_stop(at) && !is_stop(end) => Some(end),
+            _ => Some(at),
+        }
     }
 
     fn compile(&self, compiled: &AtomicUsize) -> Option<DFA> {

@@ -17,12 +17,22 @@ fn ends_in_escape(before: &[u8]) -> bool {
         [.., b'\\', b'n' | b'r' | b't' | b'b' | b'f' | b'v' | b'0'] => true,
         [.., b'%', high, low] if all_hex(&[*high, *low]) => true,
         [.., b'\\', b'u', a, b, c, d] => all_hex(&[*a, *b, *c, *d]),
+        [rest @ .., b'm'] => ends_in_colour(rest),
         _ => false,
     }
 }
 
+/// Whether it ends as a terminal's colour does before its `m`: `ESC [ 1 ; 31`.
+fn ends_in_colour(before: &[u8]) -> bool {
+    let start = before.len().saturating_sub(LOOK_BEHIND - 1);
+    let tail = &before[start..];
+    let is_part = |byte: &&u8| byte.is_ascii_digit() || **byte == b';';
+    let digits = tail.iter().rev().take_while(is_part).count();
+    tail[..tail.len() - digits].ends_with(b"\x1b[")
+}
+
 /// How many bytes [`begins`] looks back.
-pub const LOOK_BEHIND: usize = 6;
+pub const LOOK_BEHIND: usize = 24;
 
 /// Whether a key can end at `at`.
 pub fn ends(text: &[u8], at: usize) -> bool {

@@ -14,6 +14,7 @@ mod reader;
 mod shapes;
 mod walk;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::name::{FieldName, ProviderName};
@@ -50,6 +51,10 @@ pub struct Report {
     pub files: usize,
     /// How many were not: binaries, and what could not be read.
     pub skipped: usize,
+    /// How many files and folders could not be read.
+    pub unreadable: usize,
+    /// How many keys of each provider there are.
+    counts: BTreeMap<ProviderName, usize>,
     /// What a person should know of, in sentences.
     pub warnings: Vec<String>,
 }

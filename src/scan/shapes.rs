@@ -356,6 +356,7 @@ impl Scanner {
         let rest = window.text.get(place.start + fixed..place.end)?;
         let is_key = check::ends(window.text, place.end)
             && !check::is_placeholder(rest)
+            && !check::asks_for_a_key(rest)
             && shape
                 .min_entropy
                 .is_none_or(|least| check::entropy(rest) >= least)

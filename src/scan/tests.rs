@@ -373,3 +373,41 @@ fn a_key_does_not_begin_within_another_one_of_its_shape() {
     // Nor within one that was refused.
     assert_eq!(found(&scanner, "mk-xxxxxxxxxxxxxxxxxxxxxxxx-mk-ghijkl"), []);
 }
+
+#[test]
+fn a_full_stop_after_a_key_is_no_part_of_it_and_a_colour_before_it_is_a_border() {
+    let scanner = scanner([detecting("mine", &"^tfp_[A-Za-z0-9_.-]{40,60}$".into())]);
+    let key = "tfp_FAKE0123456789abcdefghijFAKE0123456789abcdefgh";
+    for text in [
+        format!("it is {key}. So"),
+        format!("{key}.\n"),
+        format!("{key}."),
+    ] {
+        let content = read(&scanner, text.as_bytes());
+        assert_eq!(content.hits[0].key.reveal(), key, "{text}");
+    }
+    let with_a_dot = "tfp_FAKE0123456789.abcdefghijFAKE0123456789abcdefgh";
+    let content = read(&scanner, with_a_dot.as_bytes());
+    assert_eq!(content.hits[0].key.reveal(), with_a_dot);
+    for colour in ["\u{1b}[31m", "\u{1b}[m", "\u{1b}[1;38;5;196m"] {
+        assert_eq!(found(&scanner, &format!("{colour}{KEY}\u{1b}[0m")).len(), 1);
+    }
+    assert!(found(&scanner, &format!("31m{KEY}")).is_empty());
+}
+
+#[test]
+fn a_default_is_a_value_and_a_reference_is_none() {
+    let exa = r#"{"name": "exa", "fields": [{"name": "api_key", "env": ["EXA_API_KEY"]}]}"#;
+    let scanner = scanner([definition(exa)]);
+    let value = "12ab34cd-FAKE-56ef-78ab-90cdFAKE12ab";
+    let content = read(&scanner, format!("k=${{EXA_API_KEY:-{value}}}").as_bytes());
+    assert_eq!(content.hits[0].key.reveal(), value);
+    for code in [
+        "EXA_API_KEY = process.env.EXA_API_KEY_PRODUCTION_V2",
+        "EXA_API_KEY = settings.exa_api_key_production_2024",
+    ] {
+        assert!(found(&scanner, code).is_empty(), "{code}");
+    }
+    let asks = "GITHUB=ghp_your0token0goes0here0FAKE0FAKE0FAKE0";
+    assert!(found(&scanner, asks).is_empty());
+}

@@ -36,6 +36,10 @@ pub struct Options {
     pub threads: usize,
 }
 
+/// More keys of one provider than anybody looks through; each thread lists so
+/// many.
+const MOST_FINDINGS: usize = 10_000;
+
 /// Something was named that cannot be looked at.
 #[derive(Debug, thiserror::Error)]
 pub enum NotThere {
@@ -249,7 +253,7 @@ fn is_repository(entry: &DirEntry) -> bool {
 
 fn is_environment_file(name: &OsStr) -> bool {
     let name = name.as_bytes();
-    name == b".env" || name.starts_with(b".env.")
+    name == b".env" || name == b".envrc" || name.starts_with(b".env.")
 }
 
 impl Report {
@@ -273,20 +277,34 @@ impl Report {
                 printable(&shown)
             ));
         }
-        self.findings
-            .extend(content.hits.into_iter().map(|hit| Finding {
-                path: path.to_owned(),
-                line: hit.line,
-                column: hit.column,
-                provider: hit.provider,
-                field: hit.field,
-                key: hit.key,
-                digest: hit.digest,
-            }));
+        let counts = &mut self.counts;
+        let warnings = &mut self.warnings;
+        let kept = content.hits.into_iter().filter(|hit| {
+            let count = counts.entry(hit.provider.clone()).or_insert(0);
+            *count += 1;
+            if *count > MOST_FINDINGS {
+                let provider = &hit.provider;
+                let told = format!("There are many more keys of {provider} than are listed");
+                if !warnings.contains(&told) {
+                    warnings.push(told);
+                }
+            }
+            *count <= MOST_FINDINGS
+        });
+        self.findings.extend(kept.map(|hit| Finding {
+            path: path.to_owned(),
+            line: hit.line,
+            column: hit.column,
+            provider: hit.provider,
+            field: hit.field,
+            key: hit.key,
+            digest: hit.digest,
+        }));
     }
 
     fn fail(&mut self, what: &str) {
         self.skipped += 1;
+        self.unreadable += 1;
         self.warnings
             .push(format!("Not looked at: {}", printable(what)));
     }
@@ -296,6 +314,7 @@ impl Report {
         self.findings.extend(other.findings);
         self.files += other.files;
         self.skipped += other.skipped;
+        self.unreadable += other.unreadable;
         self.warnings.extend(other.warnings);
         self.settle();
     }

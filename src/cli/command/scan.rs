@@ -20,12 +20,14 @@ use crate::cli::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::provider::Definition;
 use crate::scan::{Options, Report, Scanner};
+use crate::text::counted;
 
 /// Find keys of known providers in plain files; exit code 1 if there are any
 #[derive(Debug, Args)]
 #[command(
     after_help = "Prints where a key lies, whose it is and its fingerprint, never the key. Looks \
-at what git would keep, hidden files and .env; skips binaries. Exit code 1 if anything is found. Nothing is changed in any file.\n\n\
+at what git would keep, hidden files and .env; skips binaries. Exit code 1 if anything is found, or \
+could not be looked at. Nothing is changed in any file.\n\n\
 Examples:\n  vault scan\n  vault scan --home --import\n  vault scan src deploy --format sarif > \
 keys.sarif\n  git log -p | vault scan -"
 )]
@@ -64,7 +66,7 @@ enum Form {
 
 /// What is kept in a home folder besides `~/.config` and `.env`: histories,
 /// what shells read when they begin, and where tools put their keys.
-const HOME_FILES: [&str; 48] = [
+const HOME_FILES: [&str; 65] = [
     ".bash_history",
     ".zsh_history",
     ".zhistory",
@@ -106,6 +108,23 @@ const HOME_FILES: [&str; 48] = [
     ".codex/auth.json",
     ".claude.json",
     ".claude/.credentials.json",
+    ".claude/settings.json",
+    ".huggingface/token",
+    ".terraform.d/credentials.tfrc.json",
+    ".terraformrc",
+    ".m2/settings.xml",
+    ".gem/credentials",
+    ".composer/auth.json",
+    ".cargo/credentials",
+    ".gradle/gradle.properties",
+    ".s3cfg",
+    ".boto",
+    ".my.cnf",
+    ".pip/pip.conf",
+    ".Renviron",
+    ".continue/config.json",
+    ".local/state/bash_history",
+    ".local/share/nushell/history.txt",
     ".profile",
     ".bash_profile",
     ".bashrc",
@@ -149,7 +168,18 @@ pub fn run(args: &ScanArgs, context: &Context) -> Result<u8> {
         Form::Json => printed.json()?,
         Form::Sarif => sarif::print(&report, &definitions)?,
     }
-    failed.map_or(Ok(u8::from(any)), Err)
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    if !any && report.unreadable > 0 {
+        // No keys in what could be read is not the same as no keys.
+        let what = counted(report.unreadable, "file or folder");
+        return Err(
+            Error::new(Kind::Failed, format!("{what} could not be looked at"))
+                .with_hint("Scan as somebody who may read it, or leave it out."),
+        );
+    }
+    Ok(u8::from(any))
 }
 
 /// Every definition that can be used; a broken one blocks only itself.
@@ -223,6 +253,12 @@ fn add_home(options: &mut Options, context: &Context) -> Result<()> {
             .with_hint("Name what is to be looked at: vault scan PATH")
     })?;
     let home = folders.home_dir();
+    if let Err(error) = std::fs::read_dir(home) {
+        let message = format!("Cannot look at the home folder {}", home.display());
+        return Err(Error::new(Kind::Failed, message)
+            .with_source(error)
+            .with_hint("Name what is to be looked at: vault scan PATH"));
+    }
     options
         .if_there
         .extend(HOME_FILES.map(|file| home.join(file)));

@@ -34,7 +34,12 @@ impl Known {
         match opened {
             Ok(known) => known,
             Err(error) => {
-                if error.kind() != Kind::Locked {
+                if error.kind() == Kind::Locked {
+                    context.output.note(
+                        "The vault is locked, so nothing was compared with it. Open it first: \
+                         vault unlock",
+                    );
+                } else {
                     context
                         .output
                         .warn(&format!("The vault was not looked at: {error}"));

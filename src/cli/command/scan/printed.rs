@@ -99,7 +99,7 @@ impl Printed<'_> {
         let keys: BTreeSet<_> = findings.iter().map(|finding| &finding.digest).collect();
         let places: BTreeSet<_> = findings.iter().map(|finding| &finding.path).collect();
         context.output.note(&format!(
-            "{} in {}, of {read} that were read.",
+            "{} in {}; looked at {read}.",
             counted(keys.len(), "key"),
             counted(places.len(), "file"),
         ));
@@ -138,6 +138,7 @@ impl Printed<'_> {
             "findings": findings.collect::<Vec<_>>(),
             "files": self.report.files,
             "skipped": self.report.skipped,
+            "unreadable": self.report.unreadable,
             "warnings": self.report.warnings,
         });
         if let Some(taken) = self.taken {
