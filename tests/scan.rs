@@ -624,3 +624,31 @@ fn what_could_not_be_looked_at_is_no_all_clear() {
         .fails(1)
         .says(contains("Cannot look at the home folder"));
 }
+
+#[test]
+fn the_parts_of_one_credential_in_one_file_are_stored_together() {
+    let environment = TestEnvironment::new().with_identity_vault();
+    let tree = tree(&environment);
+    let id = "AKIAFAKE234567ABCDEF";
+    let secret = environment.secret("a secret key", "FAKE0123456789/abcdefghij+KLMNOPQRSTUVWX");
+    let text = format!("[default]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
+    plant(&tree, "credentials", &text);
+    let run = environment.vault(["scan", "--import"]).arg(&tree).finish();
+    assert_eq!(run.code, Some(1), "{run}");
+    run.says(contains("Stored aws/default"));
+    let stored = environment
+        .vault([
+            "get",
+            "aws",
+            "--field",
+            "secret_access_key",
+            "--show-secret",
+        ])
+        .asks_for_secrets()
+        .ok();
+    assert_eq!(stored.stdout.trim_end(), secret);
+    let shown = environment
+        .vault(["get", "aws", "--field", "access_key_id"])
+        .ok();
+    assert_eq!(shown.stdout.trim_end(), id);
+}

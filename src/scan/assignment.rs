@@ -29,16 +29,25 @@ pub const LONGEST_NAME: usize = 256;
 pub fn value_after(text: &[u8], end: usize) -> Option<Range<usize>> {
     let mut rest = Rest { text, at: end };
     // The end of `"NAME"`, `\"NAME\"` and `["NAME"]`.
-    if rest.quote().is_some() {
+    let is_quoted = rest.quote().is_some();
+    if is_quoted {
         rest.take(|byte| byte == b']');
     }
     rest.blanks();
-    rest.operator()?;
+    // `getenv("NAME", "value")`
+    let is_argument = is_quoted && rest.take(|byte| byte == b',').is_some();
+    let is_word = rest.at > end && is_set_by_a_word(text, end);
+    if !is_argument && !is_word {
+        rest.operator()?;
+    }
     rest.blanks();
     if rest.at > end + WIDEST {
         return None;
     }
     let quote = rest.quote();
+    if is_argument && quote.is_none() {
+        return None;
+    }
     let start = rest.at;
     let line = text.get(start..text.len().min(start + LONGEST))?;
     let is_end = |byte: u8| match quote {
@@ -58,6 +67,25 @@ pub fn value_after(text: &[u8], end: usize) -> Option<Range<usize>> {
         (None, _) => return None,
     };
     Some(start..start + length).filter(|value| !value.is_empty())
+}
+
+/// Whether the line sets the name that ends at `end` without a sign between:
+/// `ENV NAME value`, `setenv NAME value`, `set -gx NAME value`.
+fn is_set_by_a_word(text: &[u8], end: usize) -> bool {
+    const FURTHEST: usize = 64;
+    let name = name_before(text, end);
+    let before = &text[name.start.saturating_sub(FURTHEST)..name.start];
+    let line = before
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |at| at + 1);
+    let mut words = before[line..].split(u8::is_ascii_whitespace);
+    let mut words = words.by_ref().filter(|word| !word.is_empty());
+    match (words.next(), words.next(), words.next()) {
+        (Some(b"ENV" | b"setenv"), None, None) => true,
+        (Some(b"set"), Some(flags), None) => flags.starts_with(b"-") && flags.ends_with(b"x"),
+        _ => false,
+    }
 }
 
 struct Rest<'a> {

@@ -408,6 +408,35 @@ fn a_default_is_a_value_and_a_reference_is_none() {
     ] {
         assert!(found(&scanner, code).is_empty(), "{code}");
     }
+    for set in [
+        "ENV EXA_API_KEY",
+        "set -gx EXA_API_KEY",
+        "  setenv EXA_API_KEY",
+        "getenv(\"EXA_API_KEY\",",
+    ] {
+        let quoted = set.ends_with(',');
+        let value = if quoted {
+            format!("\"{value}\"")
+        } else {
+            value.to_owned()
+        };
+        assert_eq!(
+            found(&scanner, &format!("x\n{set} {value}\n")).len(),
+            1,
+            "{set}"
+        );
+    }
+    for other in [
+        "see EXA_API_KEY",
+        "ENV A EXA_API_KEY",
+        "set EXA_API_KEY",
+        "(EXA_API_KEY,",
+    ] {
+        assert!(
+            found(&scanner, &format!("x\n{other} {value}\n")).is_empty(),
+            "{other}"
+        );
+    }
     let asks = "GITHUB=ghp_your0token0goes0here0FAKE0FAKE0FAKE0";
     assert!(found(&scanner, asks).is_empty());
 }

@@ -10,7 +10,7 @@ use crate::cli::context::Context;
 use crate::credential::Credential;
 use crate::error::Result;
 use crate::import::Incoming;
-use crate::name::{ConnectionId, ConnectionName, ProviderName};
+use crate::name::{ConnectionId, ConnectionName, FieldName, ProviderName};
 use crate::provider::Definition;
 use crate::scan::{Finding, Report};
 use crate::vault::{Document, Store};
@@ -47,17 +47,23 @@ impl Taken {
         for finding in &report.findings {
             let is_known = |known: &Known| known.place_of(finding).is_some();
             if before.as_ref().is_some_and(is_known)
-                || !seen.insert((&finding.provider, &finding.digest))
+                || seen.contains(&(&finding.provider, &finding.digest))
             {
                 continue;
             }
-            let definition = definitions.iter().find(|one| one.name == finding.provider);
-            match definition.map(|definition| (definition, lacking(definition, finding))) {
-                Some((definition, None)) => wanted.push((finding, definition)),
-                Some((_, Some(lacking))) => {
+            let Some(definition) = definitions.iter().find(|one| one.name == finding.provider)
+            else {
+                continue;
+            };
+            let found = together(finding, report);
+            for part in &found {
+                seen.insert((&part.provider, &part.digest));
+            }
+            match lacking(definition, &found) {
+                None => wanted.push((found, definition)),
+                Some(lacking) => {
                     taken.left.insert(finding.provider.clone(), lacking);
                 }
-                None => {}
             }
         }
         if wanted.is_empty() {
@@ -69,11 +75,11 @@ impl Taken {
             // Once more: another process may have stored one in the meantime.
             let known = Known::of(document, &store)?;
             taken.stored.clear();
-            for (finding, definition) in &wanted {
-                if known.place_of(finding).is_none() {
+            for (found, definition) in &wanted {
+                if found.iter().any(|part| known.place_of(part).is_none()) {
                     taken
                         .stored
-                        .push(put(document, finding, definition, &store, context)?);
+                        .push(put(document, found, definition, &store, context)?);
                 }
             }
             after = Some(Known::of(document, &store)?);
@@ -83,13 +89,26 @@ impl Taken {
     }
 }
 
-/// What a connection needs besides this key.
-fn lacking(definition: &Definition, finding: &Finding) -> Option<String> {
-    let field = definition.field(finding.field.as_str());
+/// What belongs together: in one file, the first value of each other field of
+/// the same provider, such as the secret of an AWS key id.
+fn together<'a>(finding: &'a Finding, report: &'a Report) -> Vec<&'a Finding> {
+    let mut found = vec![finding];
+    for other in &report.findings {
+        let is_here = other.path == finding.path && other.provider == finding.provider;
+        if is_here && !found.iter().any(|part| part.field == other.field) {
+            found.push(other);
+        }
+    }
+    found
+}
+
+/// What a connection needs besides these.
+fn lacking(definition: &Definition, found: &[&Finding]) -> Option<String> {
+    let is_found = |name: &FieldName| found.iter().any(|part| part.field == *name);
     let other = definition
         .fields
         .iter()
-        .find(|other| other.is_required && other.name != finding.field && other.default.is_none());
+        .find(|other| other.is_required && !is_found(&other.name) && other.default.is_none());
     if let Some(other) = other {
         return Some(format!("needs its {} too", other.label));
     }
@@ -99,13 +118,16 @@ fn lacking(definition: &Definition, finding: &Finding) -> Option<String> {
     if kind_of(definition).is_err() {
         return Some("is logged in to in another way".to_owned());
     }
-    let fits = field.is_some_and(|field| field.check(&finding.key).is_ok());
+    let fits = found.iter().all(|part| {
+        let field = definition.field(part.field.as_str());
+        field.is_some_and(|field| field.check(&part.key).is_ok())
+    });
     (!fits).then(|| "takes no key of this shape".to_owned())
 }
 
 fn put(
     document: &mut Document,
-    finding: &Finding,
+    found: &[&Finding],
     definition: &Definition,
     store: &Store,
     context: &Context,
@@ -121,10 +143,9 @@ fn put(
         base_url: None,
     };
     for field in &definition.fields {
-        if field.name == finding.field {
-            incoming
-                .fields
-                .insert(field.name.clone(), finding.key.duplicate());
+        if let Some(part) = found.iter().find(|part| part.field == field.name) {
+            let key = part.key.duplicate();
+            incoming.fields.insert(field.name.clone(), key);
         } else if let Some(default) = field.default.clone()
             && field.name.as_str() != "base_url"
         {
