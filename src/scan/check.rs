@@ -134,7 +134,7 @@ mod tests {
             "****",
             "....",
             "abcxxxxx",
-            "XXXXXXXXXXXXAA",
+            "YYYYYYYYYYYYAA",
         ] {
             assert!(is_placeholder(text.as_bytes()), "{text}");
         }

@@ -11,6 +11,7 @@ mod assignment;
 mod automaton;
 mod check;
 mod reader;
+mod search;
 mod shapes;
 mod walk;
 

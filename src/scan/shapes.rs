@@ -8,18 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use regex_automata::hybrid::dfa::Cache;
-use regex_automata::util::prefilter::Prefilter;
-use regex_automata::{MatchKind, Span};
 
 use super::assignment::{self, LONGEST_NAME};
 use super::automaton::{Automaton, LONGEST};
 use super::check;
+use super::search::{Search, searches};
 use crate::name::{FieldName, ProviderName};
 use crate::provider::{Definition, Field};
 
-/// How many texts one search looks for: so few that it goes by vector
-/// instructions, and with few false alarms.
-const GROUP: usize = 16;
 /// A shorter beginning is no reason to look at what follows together with the
 /// others.
 const SHORT: usize = 3;
@@ -77,12 +73,6 @@ struct Assigned {
     beginnings: Vec<Vec<u8>>,
     /// Which of several comes first.
     order: (usize, i32),
-}
-
-/// A search for a few texts.
-struct Search {
-    prefilter: Prefilter,
-    longest: usize,
 }
 
 /// Something that was found in a window.
@@ -476,38 +466,5 @@ impl Assigned {
             None => assignment::could_be_a_key(bytes),
         };
         fits && !check::is_placeholder(rest) && !check::asks_for_a_key(bytes)
-    }
-}
-
-/// Searches for all of these; a text that another one begins goes with that.
-fn searches(mut texts: Vec<Vec<u8>>) -> Vec<Search> {
-    texts.sort();
-    texts.dedup_by(|next, kept| next.starts_with(kept));
-    let groups = texts.chunks(GROUP);
-    groups
-        .filter_map(|group| {
-            Some(Search {
-                prefilter: Prefilter::new(MatchKind::LeftmostFirst, group)?,
-                longest: group.iter().map(Vec::len).max()?,
-            })
-        })
-        .collect()
-}
-
-impl Search {
-    /// Every place that begins in `range`.
-    fn each(&self, text: &[u8], range: Range<usize>, mut act: impl FnMut(Range<usize>)) {
-        let end = (range.end + self.longest - 1).min(text.len());
-        let mut start = range.start;
-        if start >= end {
-            return;
-        }
-        while let Some(hit) = self.prefilter.find(text, Span { start, end }) {
-            if hit.start >= range.end {
-                return;
-            }
-            act(hit.start..hit.end);
-            start = hit.start + 1;
-        }
     }
 }

@@ -39,7 +39,7 @@ impl Source {
     /// The code that is built into the program: without its tests, which
     /// stand last in a file or in one of their own.
     pub fn without_tests(&self) -> &str {
-        if self.path.ends_with("tests.rs") {
+        if self.path.ends_with("tests.rs") || self.path.contains("/tests/") {
             return "";
         }
         self.code.split("#[cfg(test)]").next().unwrap_or(&self.code)
