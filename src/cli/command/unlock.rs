@@ -1,6 +1,6 @@
 //! `unlock`, `lock`, and the session process between them.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
@@ -120,14 +120,14 @@ fn start(orders: &Orders, key: &VaultKey) -> Result<()> {
         .expect("its standard input is a pipe of ours");
     stdin.write_all(told.as_bytes()).map_err(failed)?;
     drop(stdin);
-    let stdout = child
+    let mut stdout = child
         .stdout
         .take()
         .expect("its standard output is a pipe of ours");
+    // To its end, not to the end of the line: then the session has also let go
+    // of our pipes.
     let mut answer = String::new();
-    BufReader::new(stdout)
-        .read_line(&mut answer)
-        .map_err(failed)?;
+    stdout.read_to_string(&mut answer).map_err(failed)?;
     match answer.trim_end() {
         "ready" => Ok(()),
         "" => Err(
