@@ -32,7 +32,7 @@ pub use definition::{AuthKind, Definition};
 pub use detect::Detect;
 pub use field::{Examples, Field, Lookalike};
 pub use host::{BadHost, Host, HostName, Injection};
-pub use oauth::OAuth;
+pub use oauth::{BadEndpoint, BadFlow, Flow, OAuth, Protocol, Redirect, Writing};
 pub use own::{Astray, BadBaseUrl, is_in_the_clear};
 pub use parse::validate;
 pub use pattern::{BadPattern, Pattern};

@@ -59,6 +59,11 @@ pub(super) struct Raw {
     #[serde(default)]
     pub(super) registration: Option<RawRegistration>,
     #[serde(default)]
+    pub(super) client: Option<RawClient>,
+    /// authsome's usual flow.
+    #[serde(default)]
+    pub(super) flow: Option<String>,
+    #[serde(default)]
     pub(super) export: Option<serde_json::Map<String, Value>>,
     #[serde(default)]
     pub(super) key_url: Option<String>,
@@ -129,6 +134,17 @@ pub(super) struct RawApiKey {
 pub(super) struct RawRegistration {
     #[serde(default)]
     pub(super) registration_endpoint: Option<String>,
+}
+
+/// The OAuth client of one's own.
+#[derive(serde::Deserialize)]
+pub(super) struct RawClient {
+    #[serde(default)]
+    pub(super) client_id: Option<String>,
+    #[serde(default)]
+    pub(super) client_id_env: Option<Parsed<VariableName>>,
+    #[serde(default)]
+    pub(super) client_secret_env: Option<Parsed<VariableName>>,
 }
 
 #[derive(serde::Deserialize)]

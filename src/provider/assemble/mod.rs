@@ -60,14 +60,7 @@ pub(super) fn assemble(
     for (header, value) in &raw.extra_headers {
         check_header(header, value)?;
     }
-    if let Some(oauth) = &mut raw.oauth
-        && let Some(registration) = raw.registration.take()
-    {
-        oauth.registration_endpoint = oauth
-            .registration_endpoint
-            .take()
-            .or(registration.registration_endpoint);
-    }
+    complete_oauth(&mut raw);
     let detect = detects(std::mem::take(&mut raw.detect), &fields)?;
     let verify = std::mem::take(&mut raw.verify);
     let mut definition = Definition {
@@ -103,6 +96,30 @@ pub(super) fn assemble(
     };
     definition.verify = requests(verify, &definition)?;
     Ok(definition)
+}
+
+/// authsome has some of it beside the section.
+fn complete_oauth(raw: &mut Raw) {
+    let Some(oauth) = &mut raw.oauth else {
+        return;
+    };
+    if let Some(registration) = raw.registration.take() {
+        let endpoint = registration.registration_endpoint;
+        oauth.registration_endpoint = oauth.registration_endpoint.take().or(endpoint);
+    }
+    if let Some(client) = raw.client.take() {
+        oauth.client_id = oauth.client_id.take().or(client.client_id);
+        oauth.client_id_env = client.client_id_env.map(|Parsed(name)| name);
+        oauth.client_secret_env = client.client_secret_env.map(|Parsed(name)| name);
+    }
+    // Its usual flow goes first; a word that we do not know changes nothing.
+    let usual = raw.flow.as_deref().and_then(|word| word.parse().ok());
+    if let Some(usual) = usual
+        && !oauth.flows.contains(&usual)
+        && oauth.flows().contains(&usual)
+    {
+        oauth.flows.insert(0, usual);
+    }
 }
 
 /// Whatever is bounded in size must be bounded in number too, before the first
