@@ -118,13 +118,9 @@ fn credential(field: &str, kind: AuthKind, index: usize, now: jiff::Timestamp) -
     let name: FieldName = field.parse().expect("it is a field's name");
     let secret = Secret::from(format!("sk-proj-{}", digits(index)));
     let value = Value {
-        fields: BTreeMap::from([(name, secret)]),
         account: Some(format!("team-{index}@example.com")),
-        scopes: Vec::new(),
-        base_url: None,
-        expires_at: None,
         rotate_at: vault::credential::days_after(now, 90),
-        stored_at: now,
+        ..Value::of(BTreeMap::from([(name, secret)]), now)
     };
     Credential::new(kind, value)
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::{AuthKind, Credential, Earlier, Status, Value};
 use crate::json::{JsonError, Members, ObjectWriter, UniqueMap};
 use crate::name::FieldName;
+use crate::provider::Flow;
 use crate::secret::{Secret, SecretBuffer};
 
 impl Credential {
@@ -87,6 +88,8 @@ fn read_value(members: &mut Members<'_>) -> Result<Value, JsonError> {
         expires_at: optional_time(members, "expires_at")?,
         rotate_at: optional_time(members, "rotate_at")?,
         stored_at: time(members, "stored_at")?,
+        flow: read_flow(members)?,
+        renewed_at: optional_time(members, "renewed_at")?,
     })
 }
 
@@ -102,11 +105,22 @@ fn write_value(value: &Value, object: &mut ObjectWriter<'_>) {
         value.expires_at.map(|t| t.to_string()).as_ref(),
     );
     object.optional("rotate_at", value.rotate_at.map(|t| t.to_string()).as_ref());
+    object.optional("flow", value.flow.map(Flow::as_str).as_ref());
+    object.optional(
+        "renewed_at",
+        value.renewed_at.map(|t| t.to_string()).as_ref(),
+    );
     object.object("fields", |fields| {
         for (name, secret) in &value.fields {
             fields.secret(name.as_str(), secret);
         }
     });
+}
+
+fn read_flow(members: &mut Members<'_>) -> Result<Option<Flow>, JsonError> {
+    let word: Option<String> = members.take("flow")?;
+    word.map(|word| word.parse().map_err(|_| JsonError::Member("flow")))
+        .transpose()
 }
 
 fn time(members: &mut Members<'_>, name: &'static str) -> Result<Timestamp, JsonError> {

@@ -5,6 +5,7 @@
 pub mod assertion;
 pub mod attach;
 pub mod aws;
+pub mod client;
 mod codec;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use sha2::Sha256;
 
 use crate::json::Unknown;
 use crate::name::FieldName;
+use crate::provider::Flow;
 use crate::secret::Secret;
 
 /// How many earlier values are kept.
@@ -98,6 +100,10 @@ pub struct Value {
     pub rotate_at: Option<Timestamp>,
     /// When it was stored.
     pub stored_at: Timestamp,
+    /// How its tokens were come by.
+    pub flow: Option<Flow>,
+    /// When its tokens were last renewed.
+    pub renewed_at: Option<Timestamp>,
 }
 
 /// A value that another one took the place of.
@@ -199,15 +205,7 @@ impl Credential {
     /// Takes the value out of force: it becomes history, and only history is
     /// left.
     pub fn retire(&mut self, now: Timestamp) {
-        let nothing = Value {
-            fields: BTreeMap::new(),
-            account: None,
-            scopes: Vec::new(),
-            base_url: None,
-            expires_at: None,
-            rotate_at: None,
-            stored_at: now,
-        };
+        let nothing = Value::of(BTreeMap::new(), now);
         self.replace(self.kind, nothing);
     }
 
@@ -243,6 +241,26 @@ impl Credential {
 }
 
 impl Value {
+    /// Fields of which nothing more is known.
+    pub fn of(fields: BTreeMap<FieldName, Secret>, stored_at: Timestamp) -> Self {
+        Self {
+            fields,
+            account: None,
+            scopes: Vec::new(),
+            base_url: None,
+            expires_at: None,
+            rotate_at: None,
+            stored_at,
+            flow: None,
+            renewed_at: None,
+        }
+    }
+
+    /// The field of this name.
+    pub fn field(&self, name: &str) -> Option<&Secret> {
+        self.fields.get(name)
+    }
+
     /// Whether it is the same credential: the same fields, at the same place.
     pub fn is_same(&self, other: &Self) -> bool {
         self.base_url == other.base_url
@@ -268,6 +286,8 @@ impl Value {
             expires_at: self.expires_at,
             rotate_at: self.rotate_at,
             stored_at: now,
+            flow: self.flow,
+            renewed_at: self.renewed_at,
         }
     }
 }

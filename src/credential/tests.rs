@@ -9,15 +9,10 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn value(key: &str, stored_at: Timestamp) -> Value {
-    Value {
-        fields: BTreeMap::from([("api_key".parse().unwrap(), Secret::from(key.to_owned()))]),
-        account: None,
-        scopes: Vec::new(),
-        base_url: None,
-        expires_at: None,
-        rotate_at: None,
+    Value::of(
+        BTreeMap::from([("api_key".parse().unwrap(), Secret::from(key.to_owned()))]),
         stored_at,
-    }
+    )
 }
 
 fn key_of(value: &Value) -> &str {

@@ -34,15 +34,10 @@ fn id(text: &str) -> ConnectionId {
 }
 
 fn credential(key: &str) -> Credential {
-    let value = Value {
-        fields: BTreeMap::from([("api_key".parse().unwrap(), Secret::from(key.to_owned()))]),
-        account: None,
-        scopes: Vec::new(),
-        base_url: None,
-        expires_at: None,
-        rotate_at: None,
-        stored_at: moment().now,
-    };
+    let value = Value::of(
+        BTreeMap::from([("api_key".parse().unwrap(), Secret::from(key.to_owned()))]),
+        moment().now,
+    );
     Credential::new(AuthKind::ApiKey, value)
 }
 

@@ -90,11 +90,13 @@ fn an_oauth_definition_with_a_base_url() {
     assert_eq!(oauth.scopes, ["read", "write"]);
     let token_url = oauth.token_url.as_deref().unwrap();
     assert_eq!(
-        oauth.resolve(token_url, None),
+        oauth.resolve(token_url, None, &|_| None).unwrap(),
         "https://git.example.com/oauth/token"
     );
     assert_eq!(
-        oauth.resolve(token_url, Some("https://a.test/")),
+        oauth
+            .resolve(token_url, Some("https://a.test/"), &|_| None)
+            .unwrap(),
         "https://a.test/oauth/token"
     );
     assert_eq!(

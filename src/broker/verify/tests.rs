@@ -14,13 +14,8 @@ fn value(fields: &[(&str, &str)], base_url: Option<&str>) -> Value {
         .map(|(name, value)| (name.parse().unwrap(), Secret::from((*value).to_owned())))
         .collect();
     Value {
-        fields,
-        account: None,
-        scopes: Vec::new(),
         base_url: base_url.map(str::to_owned),
-        expires_at: None,
-        rotate_at: None,
-        stored_at: now(),
+        ..Value::of(fields, now())
     }
 }
 

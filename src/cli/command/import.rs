@@ -201,15 +201,7 @@ fn blank(
     fields: std::collections::BTreeMap<crate::name::FieldName, Secret>,
     context: &Context,
 ) -> Value {
-    Value {
-        fields,
-        account: None,
-        scopes: Vec::new(),
-        base_url: None,
-        expires_at: None,
-        rotate_at: None,
-        stored_at: context.now,
-    }
+    Value::of(fields, context.now)
 }
 
 /// What was done, for a person and for a script.

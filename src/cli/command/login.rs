@@ -332,9 +332,7 @@ fn value_of(
         }
     };
     Ok(Value {
-        fields,
         account: args.about.account.clone(),
-        scopes: Vec::new(),
         base_url,
         expires_at: args
             .about
@@ -342,6 +340,6 @@ fn value_of(
             .map(|expiry| expiry.after(now))
             .transpose()?,
         rotate_at,
-        stored_at: now,
+        ..Value::of(fields, now)
     })
 }

@@ -81,16 +81,12 @@ pub fn set(args: &SetArgs, context: &Context) -> Result<()> {
     }
     let now = context.now;
     let value = Value {
-        fields: BTreeMap::from([(value_field(), secret)]),
-        account: None,
-        scopes: Vec::new(),
-        base_url: None,
         expires_at: args.expires.map(|expiry| expiry.after(now)).transpose()?,
         rotate_at: match args.rotate_after {
             Some(span) => Some(span.after(now)?),
             None => days_after(now, ROTATE_AFTER_DAYS),
         },
-        stored_at: now,
+        ..Value::of(BTreeMap::from([(value_field(), secret)]), now)
     };
     let mut value = Some(value);
     let store = context.store()?;

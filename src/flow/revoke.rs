@@ -1,0 +1,88 @@
+//! Ending tokens where they came from (RFC 7009), best effort: the refresh
+//! token first, since it outlives the others.
+
+use super::request::{ask, compose, plain};
+use super::{FlowError, Server, codex};
+use crate::credential::Value;
+use crate::credential::client::OAuthClient;
+use crate::net::{Client, Request};
+use crate::provider::{Protocol, Writing};
+use crate::secret::Secret;
+
+/// Whether a server can be asked to end tokens.
+pub fn is_possible(server: &Server) -> bool {
+    server.endpoints.revocation.is_some()
+}
+
+/// Ends the tokens of a credential.
+///
+/// # Errors
+/// The server did not say that it did.
+pub async fn revoke(
+    server: &Server,
+    app: &OAuthClient,
+    value: &Value,
+    client: &Client,
+) -> Result<(), FlowError> {
+    let mut first_error = None;
+    for (field, hint) in [
+        ("refresh_token", "refresh_token"),
+        ("access_token", "access_token"),
+    ] {
+        let Some(token) = value.field(field) else {
+            continue;
+        };
+        let request = request(server, app, token, hint)?;
+        // Slack answers `ok: true`, others an empty 200: no JSON is no fault.
+        match ask(server, request, client).await {
+            Ok(_) | Err(FlowError::Odd { .. }) => {}
+            // This kind cannot be ended, or it is not known any more.
+            Err(error) if error.is_code("unsupported_token_type") => {}
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
+    }
+    first_error.map_or(Ok(()), Err)
+}
+
+fn request(
+    server: &Server,
+    app: &OAuthClient,
+    token: &Secret,
+    hint: &str,
+) -> Result<Request, FlowError> {
+    let address = server.address("revocation address", server.endpoints.revocation.as_ref())?;
+    let parameters = vec![
+        ("token", token.duplicate()),
+        ("token_type_hint", plain(hint)),
+    ];
+    Ok(match server.protocol() {
+        Protocol::Codex => codex::revocation(address, &parameters, app),
+        _ => compose(address, &parameters, server.oauth.token_request, Some(app)),
+    })
+}
+
+/// Takes back a client that registered itself (RFC 7592).
+///
+/// # Errors
+/// The server did not say that it did.
+pub async fn forget_client(
+    server: &Server,
+    app: &OAuthClient,
+    client: &Client,
+) -> Result<(), FlowError> {
+    let Some((url, token)) = &app.registration else {
+        return Ok(());
+    };
+    let address = server.address("registration", Some(url))?;
+    let mut request = compose(address, &Vec::new(), Writing::Json, None);
+    request.method = "DELETE".to_owned();
+    request.body = None;
+    let bearer = format!("Bearer {}", token.reveal());
+    request
+        .headers
+        .push(("authorization".to_owned(), Secret::from(bearer)));
+    match ask(server, request, client).await {
+        Ok(_) | Err(FlowError::Odd { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}

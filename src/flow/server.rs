@@ -1,0 +1,145 @@
+//! An authorization server as one connection sees it: its addresses filled,
+//! its habits known.
+
+use std::time::Duration;
+
+use super::FlowError;
+use crate::credential::client::{Endpoints, OAuthClient, Proof};
+use crate::net::Address;
+use crate::provider::{Definition, OAuth, Protocol};
+use crate::secret::Secret;
+
+/// How long one request may take.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An authorization server.
+pub struct Server {
+    /// Its name for people.
+    pub name: String,
+    /// What the definition says of it.
+    pub oauth: OAuth,
+    /// Who issues the tokens, where that is known.
+    pub issuer: Option<String>,
+    /// The addresses in force.
+    pub endpoints: Endpoints,
+}
+
+/// Reads fields of a connection that are no secret.
+pub type Plain<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+impl Server {
+    /// The server of a definition, for a connection at `base_url`. An address
+    /// that cannot be filled fails when it is needed.
+    ///
+    /// # Errors
+    /// The definition has no OAuth, or an address that must not be asked.
+    pub fn of(
+        definition: &Definition,
+        base_url: Option<&str>,
+        field: Plain<'_>,
+    ) -> Result<Self, FlowError> {
+        let name = definition.display_name.clone();
+        let Some(oauth) = &definition.oauth else {
+            return Err(FlowError::Endpoint {
+                server: name,
+                what: "authorization server",
+                reason: "its definition has none".to_owned(),
+            });
+        };
+        let fill = |what, address: &Option<String>| -> Result<Option<String>, FlowError> {
+            let Some(address) = address.as_deref().filter(|address| !address.is_empty()) else {
+                return Ok(None);
+            };
+            let filled = oauth.resolve(address, base_url, field);
+            filled
+                .map(Some)
+                .map_err(|bad| FlowError::bad_endpoint(&name, what, &bad))
+        };
+        let endpoints = Endpoints {
+            authorization: fill("authorization address", &oauth.authorization_url)?,
+            token: fill("token address", &oauth.token_url)?,
+            revocation: fill("revocation address", &oauth.revocation_url)?,
+            device: fill("device address", &oauth.device_authorization_url)?,
+            registration: fill("registration address", &oauth.registration_endpoint)?,
+        };
+        let issuer = fill("issuer", &oauth.issuer)?;
+        Ok(Self {
+            issuer,
+            oauth: oauth.clone(),
+            endpoints,
+            name,
+        })
+    }
+
+    /// With what a client learned of the server, where the definition is
+    /// silent.
+    #[must_use]
+    pub fn known_to(mut self, client: &OAuthClient) -> Self {
+        if let Some(learned) = &client.endpoints {
+            self.learn(learned.clone());
+        }
+        self
+    }
+
+    /// Takes over addresses that the definition does not have.
+    pub(super) fn learn(&mut self, learned: Endpoints) {
+        let own = &mut self.endpoints;
+        own.authorization = own.authorization.take().or(learned.authorization);
+        own.token = own.token.take().or(learned.token);
+        own.revocation = own.revocation.take().or(learned.revocation);
+        own.device = own.device.take().or(learned.device);
+        own.registration = own.registration.take().or(learned.registration);
+    }
+
+    /// Which protocol it speaks.
+    pub fn protocol(&self) -> Protocol {
+        self.oauth.protocol
+    }
+
+    /// How a client with this secret proves itself here.
+    pub fn proof_of(&self, secret: Option<&Secret>) -> Proof {
+        let method = self.oauth.authorization_method.as_deref();
+        match (secret, method.and_then(Proof::parse)) {
+            (None, _) => Proof::None,
+            (Some(_), Some(Proof::Basic)) => Proof::Basic,
+            (Some(_), _) => Proof::Body,
+        }
+    }
+
+    /// Where the clients and grants of this server are told from others.
+    pub fn place(&self) -> String {
+        let known = self.issuer.as_ref().or(self.endpoints.token.as_ref());
+        known.cloned().unwrap_or_default()
+    }
+
+    pub(super) fn address(
+        &self,
+        what: &'static str,
+        address: Option<&String>,
+    ) -> Result<Address, FlowError> {
+        let Some(address) = address else {
+            return Err(FlowError::Endpoint {
+                server: self.name.clone(),
+                what,
+                reason: "its definition has none".to_owned(),
+            });
+        };
+        let parsed = Address::parse(&Secret::from(address.clone()))
+            .map_err(|bad| FlowError::bad_address(&self.name, what, bad))?;
+        if !parsed.is_tls && !parsed.host.is_loopback() {
+            return Err(FlowError::Endpoint {
+                server: self.name.clone(),
+                what,
+                reason: "it is http, which would send tokens in the clear".to_owned(),
+            });
+        }
+        Ok(parsed)
+    }
+
+    pub(super) fn odd(&self, what: &'static str) -> FlowError {
+        FlowError::Odd {
+            server: self.name.clone(),
+            what,
+        }
+    }
+}
