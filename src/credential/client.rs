@@ -1,5 +1,5 @@
 //! An OAuth client: who asks for tokens. A person registered it, or it
-//! registered itself; kept in the vault once per provider and server.
+//! registered itself; kept in the vault once per provider.
 
 use crate::json::{JsonError, Members, ObjectWriter, Unknown};
 use crate::secret::{Secret, SecretBuffer};
@@ -59,6 +59,8 @@ pub struct OAuthClient {
     pub secret: Option<Secret>,
     /// How it proves who it is.
     pub proof: Proof,
+    /// The server that knows it: its issuer, or its token address.
+    pub server: String,
     /// The address that it was registered with, where it registered itself.
     pub redirect_uri: Option<String>,
     /// The server's addresses, where they were asked for.
@@ -75,6 +77,7 @@ impl OAuthClient {
             id,
             secret,
             proof,
+            server: String::new(),
             redirect_uri: None,
             endpoints: None,
             registration: None,
@@ -95,6 +98,7 @@ impl OAuthClient {
             id: self.id.clone(),
             secret: self.secret.as_ref().map(Secret::duplicate),
             proof: self.proof,
+            server: self.server.clone(),
             redirect_uri: self.redirect_uri.clone(),
             endpoints: self.endpoints.clone(),
             registration: registration.map(|(url, token)| (url.clone(), token.duplicate())),
@@ -122,6 +126,7 @@ impl OAuthClient {
             id: members.require("client_id")?,
             secret: members.take("client_secret")?,
             proof: Proof::parse(&proof).ok_or(JsonError::Member("proof"))?,
+            server: members.take("server")?.unwrap_or_default(),
             redirect_uri: members.take("redirect_uri")?,
             endpoints: (endpoints != Endpoints::default()).then_some(endpoints),
             registration: url.zip(token),
@@ -138,6 +143,7 @@ impl OAuthClient {
             object.secret("client_secret", secret);
         }
         object.member("proof", &self.proof.as_str());
+        object.member("server", &self.server);
         object.optional("redirect_uri", self.redirect_uri.as_ref());
         if let Some(known) = &self.endpoints {
             object.optional("authorization_url", known.authorization.as_ref());

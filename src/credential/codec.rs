@@ -89,6 +89,7 @@ fn read_value(members: &mut Members<'_>) -> Result<Value, JsonError> {
         rotate_at: optional_time(members, "rotate_at")?,
         stored_at: time(members, "stored_at")?,
         flow: read_flow(members)?,
+        client: members.take("client")?,
         renewed_at: optional_time(members, "renewed_at")?,
     })
 }
@@ -106,6 +107,7 @@ fn write_value(value: &Value, object: &mut ObjectWriter<'_>) {
     );
     object.optional("rotate_at", value.rotate_at.map(|t| t.to_string()).as_ref());
     object.optional("flow", value.flow.map(Flow::as_str).as_ref());
+    object.optional("client", value.client.as_ref());
     object.optional(
         "renewed_at",
         value.renewed_at.map(|t| t.to_string()).as_ref(),

@@ -102,6 +102,8 @@ pub struct Value {
     pub stored_at: Timestamp,
     /// How its tokens were come by.
     pub flow: Option<Flow>,
+    /// The name of the OAuth client that they were given to.
+    pub client: Option<String>,
     /// When its tokens were last renewed.
     pub renewed_at: Option<Timestamp>,
 }
@@ -252,6 +254,7 @@ impl Value {
             rotate_at: None,
             stored_at,
             flow: None,
+            client: None,
             renewed_at: None,
         }
     }
@@ -287,6 +290,7 @@ impl Value {
             rotate_at: self.rotate_at,
             stored_at: now,
             flow: self.flow,
+            client: self.client.clone(),
             renewed_at: self.renewed_at,
         }
     }

@@ -10,8 +10,11 @@ use super::sealed::{Opened, Slotted};
 use super::store::Store;
 use super::{Document, Moment, VaultError, backup, damaged, digest};
 use crate::error::Result;
-use crate::files::{self, Folder, Staged};
+use crate::files::{self, Folder, Room, Staged};
 use crate::seal::VaultKey;
+
+/// More than new tokens add to a vault file.
+const LARGEST_GROWTH: usize = 256 * 1024;
 
 /// Whether a change is a person's, and worth a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +88,41 @@ impl Store {
             &mut opened.document,
             moment,
             previous,
+        )?;
+        Ok(made)
+    }
+
+    /// Changes what the vault holds with something that cannot be had twice,
+    /// such as the answer to a refresh token that is spent by asking. `apply`
+    /// sees the newest content, takes room on the disk before it asks, and
+    /// says whether there is anything to keep.
+    ///
+    /// # Errors
+    /// `apply` failed, or a step of the commit; the vault is as it was.
+    pub fn renew<T>(
+        &self,
+        key: &VaultKey,
+        moment: Moment<'_>,
+        apply: impl FnOnce(&mut Document, &mut Reserve<'_>) -> Result<(T, Keep)>,
+    ) -> Result<T> {
+        let lock = self.lock(moment)?;
+        let mut opened = self.reopen(key)?;
+        let mut reserve = Reserve {
+            store: self,
+            room: None,
+        };
+        let (made, keep) = apply(&mut opened.document, &mut reserve)?;
+        if keep == Keep::Nothing {
+            return Ok(made);
+        }
+        let place = reserve.room.map_or(Previous::Dropped, Previous::Room);
+        self.write(
+            &lock,
+            &opened.parts,
+            key,
+            &mut opened.document,
+            moment,
+            place,
         )?;
         Ok(made)
     }
@@ -206,9 +244,15 @@ impl Store {
         document.slots_digest = parts.digest();
         let plain = document.render();
         let payload = key.seal(plain.as_bytes())?;
-        files::sweep_temporary(&self.path);
         let folder = Folder::open(files::folder_of(&self.path))?;
-        let staged = Staged::write(&self.path, parts.render(&payload).as_bytes())?;
+        let text = parts.render(&payload);
+        let (staged, previous) = match previous {
+            Previous::Room(room) => (room.fill(text.as_bytes())?, Previous::Dropped),
+            other => {
+                files::sweep_temporary(&self.path);
+                (Staged::write(&self.path, text.as_bytes())?, other)
+            }
+        };
         self.read_back(&staged, key, plain.as_bytes())?;
         let pin = Pin {
             vault_id: document.vault_id.clone(),
@@ -223,7 +267,7 @@ impl Store {
                 Some(backup::keep(&self.backups, &self.path, generation)?)
             }
             Previous::Damaged => backup::keep_damaged(&self.backups, &self.path)?,
-            Previous::Dropped | Previous::None => None,
+            Previous::Dropped | Previous::Room(_) | Previous::None => None,
         };
         if let Err(error) = staged.rename(&self.path) {
             // The vault did not change, so what was kept is no earlier file.
@@ -289,5 +333,37 @@ enum Previous {
     None,
     Kept(u64),
     Dropped,
+    /// Dropped too, and there is room for what comes in its place.
+    Room(Room),
     Damaged,
+}
+
+/// Whether there is anything to keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// The document changed.
+    Changes,
+    /// It did not.
+    Nothing,
+}
+
+/// Room on the disk for the next vault file.
+pub struct Reserve<'a> {
+    store: &'a Store,
+    room: Option<Room>,
+}
+
+impl Reserve<'_> {
+    /// Takes the room: from here on the vault can be written.
+    ///
+    /// # Errors
+    /// It cannot: the disk is full, or may not be written.
+    pub fn take(&mut self) -> Result<(), VaultError> {
+        let path = &self.store.path;
+        files::sweep_temporary(path);
+        let now = fs::metadata(path).map_or(0, |metadata| metadata.len());
+        let now = usize::try_from(now).unwrap_or(0);
+        self.room = Some(Room::take(path, now + LARGEST_GROWTH)?);
+        Ok(())
+    }
 }

@@ -6,15 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::Range;
 
 use jiff::Timestamp;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
+use super::clients::Clients;
 use super::roster::{Roster, parse_time, read_roster, write_roster};
+use super::shelf::{NamedRecords, Record, Records, Retired, Shelf, range_in};
 use super::{BadDocument, new_vault_id};
 use crate::credential::Credential;
 use crate::json::{JsonError, Members, Name, ObjectWriter, UniqueMap};
@@ -49,21 +49,9 @@ pub struct Document {
     /// What was logged out of or unset: only its history is left.
     retired: Shelf,
     defaults: BTreeMap<ProviderName, ConnectionName>,
+    pub(super) clients: Clients,
     /// Members that this version does not know.
     others: Vec<(String, Record)>,
-}
-
-/// Records by name.
-#[derive(Default)]
-struct Shelf {
-    connections: BTreeMap<ProviderName, BTreeMap<ConnectionName, Record>>,
-    secrets: BTreeMap<VariableName, Record>,
-}
-
-/// A record's JSON: where it was read, or what it is now.
-enum Record {
-    Read(Range<usize>),
-    Written(Secret),
 }
 
 impl Document {
@@ -83,6 +71,7 @@ impl Document {
             current: Shelf::default(),
             retired: Shelf::default(),
             defaults: BTreeMap::new(),
+            clients: Clients::default(),
             others: Vec::new(),
         }
     }
@@ -125,6 +114,10 @@ impl Document {
                 Shelf::read(whole, &retired.connections, &retired.secrets)?
             }
         };
+        let clients = match head.take_raw("clients") {
+            None => Clients::default(),
+            Some(text) => Clients::read(whole, text)?,
+        };
         let mut read = Self {
             vault_id: head.require("vault")?,
             generation: head.require("generation").and_then(|generation: u64| {
@@ -140,6 +133,7 @@ impl Document {
             current,
             retired,
             defaults,
+            clients,
             others: head
                 .into_texts()
                 .map(|(name, text)| (name, Record::Read(range_in(whole, text))))
@@ -172,6 +166,7 @@ impl Document {
                 self.write_shelf(&self.retired, retired)
             });
         }
+        self.clients.write(self, &mut object);
         for (name, record) in &self.others {
             object.raw(name, self.record_text(record));
         }
@@ -370,7 +365,7 @@ impl Document {
             .map_err(|error| BadDocument::Record(name.to_string(), error))
     }
 
-    fn record_text<'a>(&'a self, record: &'a Record) -> &'a str {
+    pub(super) fn record_text<'a>(&'a self, record: &'a Record) -> &'a str {
         match record {
             Record::Read(range) => std::str::from_utf8(&self.text[range.clone()])
                 .expect("the range is of a JSON value within a text that was UTF-8"),
@@ -379,86 +374,10 @@ impl Document {
     }
 }
 
-type NamedRecords<'a> = UniqueMap<'a, UniqueMap<'a, &'a RawValue>>;
-type Records<'a> = UniqueMap<'a, &'a RawValue>;
-
-#[derive(Deserialize)]
-struct Retired<'a> {
-    #[serde(borrow)]
-    connections: NamedRecords<'a>,
-    #[serde(borrow)]
-    secrets: Records<'a>,
-}
-
-impl Shelf {
-    fn read(
-        whole: &str,
-        connections: &NamedRecords<'_>,
-        secrets: &Records<'_>,
-    ) -> Result<Self, BadDocument> {
-        let place = |raw: &RawValue| Record::Read(range_in(whole, raw.get()));
-        let mut shelf = Self::default();
-        for (provider, named) in &connections.0 {
-            let records = named
-                .0
-                .iter()
-                .map(|(name, raw)| Ok((name.parse()?, place(raw))))
-                .collect::<Result<_, crate::name::BadName>>()
-                .map_err(|_| BadDocument::Name)?;
-            let provider = provider.parse().map_err(|_| BadDocument::Name)?;
-            shelf.connections.insert(provider, records);
-        }
-        for (name, raw) in &secrets.0 {
-            let name = name.parse().map_err(|_| BadDocument::Name)?;
-            shelf.secrets.insert(name, place(raw));
-        }
-        Ok(shelf)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.connections.is_empty() && self.secrets.is_empty()
-    }
-
-    fn ids(&self) -> impl Iterator<Item = ConnectionId> {
-        self.connections.iter().flat_map(|(provider, named)| {
-            named.keys().map(|connection| ConnectionId {
-                provider: provider.clone(),
-                connection: connection.clone(),
-            })
-        })
-    }
-
-    fn connection(&self, id: &ConnectionId) -> Option<&Record> {
-        self.connections.get(&id.provider)?.get(&id.connection)
-    }
-
-    fn put_connection(&mut self, id: &ConnectionId, credential: &Credential) {
-        self.connections
-            .entry(id.provider.clone())
-            .or_default()
-            .insert(id.connection.clone(), Record::Written(credential.to_json()));
-    }
-
-    fn take_connection(&mut self, id: &ConnectionId) -> Option<Record> {
-        let named = self.connections.get_mut(&id.provider)?;
-        let record = named.remove(&id.connection);
-        if named.is_empty() {
-            self.connections.remove(&id.provider);
-        }
-        record
-    }
-}
-
 impl Drop for Document {
     fn drop(&mut self) {
         wipe(&mut self.text);
     }
-}
-
-/// Where `part` lies in `whole`, of which it is a slice.
-fn range_in(whole: &str, part: &str) -> Range<usize> {
-    let start = part.as_ptr().addr() - whole.as_ptr().addr();
-    start..start + part.len()
 }
 
 /// The document's members, read in one pass: the records as slices, the rest

@@ -6,6 +6,7 @@
 //! older than the last one seen here, or another one, is not opened.
 
 mod backup;
+mod clients;
 mod commit;
 mod document;
 mod layout;
@@ -13,6 +14,7 @@ mod lock;
 mod pin;
 mod roster;
 mod sealed;
+mod shelf;
 mod store;
 
 use std::path::PathBuf;
@@ -26,7 +28,7 @@ use crate::seal::{BadRecipient, Fingerprint, OpenError, SealError};
 use crate::text;
 
 pub use backup::{Backup, Purged};
-pub use commit::Change;
+pub use commit::{Change, Keep, Reserve};
 pub use document::Document;
 pub use layout::Slots;
 pub use pin::Pin;
