@@ -8,6 +8,7 @@ mod address;
 mod dial;
 mod proxy;
 mod roots;
+mod wait;
 
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ use crate::secret::Secret;
 pub use self::address::{Address, BadAddress};
 pub use self::proxy::{BadProxy, Proxies, ProxyVariables};
 pub use self::roots::Roots;
+pub use self::wait::wait_for;
 
 /// More of a body than this is not read: who we talk to is not trusted.
 const LARGEST_BODY: usize = 4 * 1024 * 1024;

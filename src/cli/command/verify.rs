@@ -11,7 +11,6 @@ use tokio::task::JoinSet;
 
 use crate::broker::verify::{NoQuestion, Question, Verdict, question};
 use crate::cli::context::Context;
-use crate::cli::network::wait_for;
 use crate::cli::output;
 use crate::cli::progress::Progress;
 use crate::cli::select;
@@ -19,7 +18,7 @@ use crate::cli::table::{Table, terminal_width};
 use crate::credential::{Credential, Status, Value};
 use crate::error::{Error, Kind, Result};
 use crate::name::{ConnectionId, ConnectionName, ConnectionRef};
-use crate::net::Client;
+use crate::net::{Client, wait_for};
 use crate::provider::{Catalog, Definition, Outcome};
 use crate::vault::{Document, Opened, Store};
 

@@ -1,0 +1,74 @@
+//! Ending what was granted, at the provider. Best effort: whoever logs out is
+//! told what goes on working, and where to end it by hand.
+
+use super::grant::grant_of;
+use crate::credential::client::OAuthClient;
+use crate::credential::{AuthKind, Value};
+use crate::flow::{FlowError, Server, revoke};
+use crate::name::ConnectionId;
+use crate::net::Client;
+use crate::provider::Definition;
+
+/// What became of it.
+#[derive(Debug)]
+pub enum Ending {
+    /// The provider ended it.
+    Ended,
+    /// It goes on working.
+    Alive {
+        /// Why; a sentence without a full stop.
+        reason: String,
+        /// Where a person can end it.
+        by_hand: Option<String>,
+    },
+}
+
+/// Whether a connection is of the kind that a provider can end.
+pub fn is_grant(kind: AuthKind, value: &Value) -> bool {
+    kind == AuthKind::OAuth && (value.field("access_token").is_some())
+}
+
+/// Ends the tokens of one connection.
+pub async fn end(
+    id: &ConnectionId,
+    definition: &Definition,
+    value: &Value,
+    clients: Vec<OAuthClient>,
+    client: &Client,
+) -> Ending {
+    let alive = |reason: String| Ending::Alive {
+        reason,
+        by_hand: by_hand(definition),
+    };
+    let grant = match grant_of(id, definition, value, clients) {
+        Ok(grant) => grant,
+        Err(error) => return alive(error.to_string()),
+    };
+    let name = &definition.display_name;
+    if !revoke::is_possible(&grant.server) {
+        return alive(format!("{name} has no address to end tokens at"));
+    }
+    match revoke::revoke(&grant.server, &grant.app, value, client).await {
+        Ok(()) => Ending::Ended,
+        Err(error) => alive(format!("{name} did not end the tokens: {error}")),
+    }
+}
+
+/// Takes back a client that registered itself.
+///
+/// # Errors
+/// The server did not say that it did.
+pub async fn forget(
+    definition: &Definition,
+    app: &OAuthClient,
+    client: &Client,
+) -> Result<(), FlowError> {
+    let server = Server::of(definition, None, &|_| None)?.known_to(app);
+    revoke::forget_client(&server, app, client).await
+}
+
+fn by_hand(definition: &Definition) -> Option<String> {
+    let of_oauth = definition.oauth.as_ref();
+    let page = of_oauth.and_then(|oauth| oauth.grants_url.clone());
+    page.or_else(|| definition.key_url.clone())
+}
