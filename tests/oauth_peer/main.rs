@@ -172,13 +172,13 @@ fn a_person_logs_in_with_pkce_and_out_again() {
     assert_eq!(peer.count("token_authorization_code"), 1);
     assert_eq!(peer.count("token_refresh"), 0, "it is far from its end");
 
+    peer.hunt_in(&environment);
     environment.vault(["logout", "peer"]).ok();
     assert!(peer.count("revocation") >= 1);
     assert!(!peer.takes(&access), "it was revoked");
     let refresh = &peer.issued("refresh_token")[0];
     assert!(!peer.takes(refresh), "and what renews it");
     assert_eq!(status(&environment, "peer"), "not_connected");
-    peer.hunt_in(&environment);
 }
 
 #[test]
@@ -228,11 +228,11 @@ fn a_machine_without_a_browser_logs_in_with_a_code() {
     assert!(peer.takes(&access));
     assert_eq!(peer.count("token_device_code"), 1);
 
+    peer.hunt_in(&environment);
     environment.vault(["logout", "peer", "--local"]).ok();
     assert_eq!(peer.count("revocation"), 0);
     assert!(peer.takes(&access), "only the local copy is gone");
     assert_eq!(status(&environment, "peer"), "not_connected");
-    peer.hunt_in(&environment);
 }
 
 #[test]
@@ -254,11 +254,11 @@ fn a_client_registers_itself_once_for_an_issuer() {
     assert_eq!(token(&environment, "peer/default"), tokens[0]);
     assert_eq!(token(&environment, "peer/second"), tokens[1]);
 
+    peer.hunt_in(&environment);
     environment.vault(["revoke", "peer"]).ok();
     for left in tokens.iter().chain(&peer.issued("refresh_token")) {
         assert!(!peer.takes(left), "it was revoked");
     }
-    peer.hunt_in(&environment);
 }
 
 #[test]
@@ -347,10 +347,10 @@ fn twenty_at_once_renew_once_and_keep_what_was_rotated() {
     let rotated = peer.issued("refresh_token");
     assert_eq!(rotated.len(), 2);
     assert!(!peer.takes(&rotated[0]) && peer.takes(&rotated[1]));
+    peer.hunt_in(&environment);
     environment.vault(["logout", "peer"]).ok();
     assert!(!peer.takes(&rotated[1]));
     assert!(!peer.takes(&peer.issued("access_token")[1]));
-    peer.hunt_in(&environment);
 }
 
 #[test]

@@ -96,7 +96,8 @@ impl Peer {
         self.ask("POST", path, kind, form)
     }
 
-    /// Has the environment hunt for every secret that was ever given away.
+    /// Has the environment hunt for every secret that was given away so far,
+    /// now and once more when it ends.
     pub fn hunt_in(&self, environment: &TestEnvironment) {
         environment.secret("the client's secret", CLIENT_SECRET);
         let all = self.ask("GET", "/__issued", "", "").1;
@@ -105,6 +106,7 @@ impl Peer {
                 environment.secret(kind, secret.as_str().unwrap());
             }
         }
+        assert_eq!(environment.hunt(), Vec::<String>::new());
     }
 
     /// Writes the definition of a provider whose authorization server this is.
