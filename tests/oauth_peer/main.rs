@@ -259,6 +259,7 @@ fn a_client_registers_itself_once_for_an_issuer() {
     for left in tokens.iter().chain(&peer.issued("refresh_token")) {
         assert!(!peer.takes(left), "it was revoked");
     }
+    assert_eq!(peer.count("client_delete"), 1, "and the client with them");
 }
 
 #[test]
