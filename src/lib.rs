@@ -10,6 +10,7 @@ pub mod credential;
 pub mod error;
 pub mod export;
 pub mod files;
+pub mod flow;
 pub mod import;
 pub mod json;
 pub mod name;

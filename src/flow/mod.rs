@@ -1,0 +1,3 @@
+//! Ways to obtain a credential and to renew it.
+
+pub mod local;
