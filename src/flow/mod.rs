@@ -13,6 +13,7 @@ pub mod codex;
 pub mod device;
 mod error;
 mod jwt;
+pub mod local;
 pub mod register;
 mod request;
 pub mod revoke;
