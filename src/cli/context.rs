@@ -58,6 +58,11 @@ impl Context {
         }
     }
 
+    /// Whether nobody is to be asked anything.
+    pub fn is_silent(&self) -> bool {
+        self.global.no_input || self.environment.no_input
+    }
+
     /// Where things lie.
     ///
     /// # Errors

@@ -50,6 +50,10 @@ pub struct Environment {
     pub certificate_folders: Vec<PathBuf>,
     /// `http_proxy`, `https_proxy`, `all_proxy`, `no_proxy`.
     pub proxies: ProxyVariables,
+    /// `DISPLAY` or `WAYLAND_DISPLAY`: there is a screen to show pages on.
+    pub has_display: bool,
+    /// `SSH_CONNECTION`, `SSH_TTY` or `SSH_CLIENT`: the person is elsewhere.
+    pub is_remote: bool,
     /// `AGEDEBUG`, which would have plugins print keys.
     pub age_debug: bool,
 }
@@ -96,6 +100,10 @@ impl Environment {
                 all: text("all_proxy", "ALL_PROXY").map(Secret::from),
                 none: text("no_proxy", "NO_PROXY"),
             },
+            has_display: set("DISPLAY").or_else(|| set("WAYLAND_DISPLAY")).is_some(),
+            is_remote: ["SSH_CONNECTION", "SSH_TTY", "SSH_CLIENT"]
+                .iter()
+                .any(|name| set(name).is_some()),
             age_debug: set("AGEDEBUG").is_some(),
         }
     }

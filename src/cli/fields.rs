@@ -17,6 +17,8 @@ use crate::secret::Secret;
 pub struct Given<'a> {
     /// The call that it was, for hints.
     pub call: &'a str,
+    /// The name of the connection to be.
+    pub connection: &'a str,
     /// On standard input.
     pub stdin: bool,
     /// In an environment variable: the named one, or the provider's own where
@@ -24,6 +26,10 @@ pub struct Given<'a> {
     pub from_env: Option<&'a str>,
     /// In a file.
     pub from_file: Option<&'a Path>,
+    /// In a form in the browser.
+    pub browser: bool,
+    /// Whether a browser may be opened for it.
+    pub may_open: bool,
     /// One by one: `name=-` or `name=text`.
     pub fields: &'a [String],
     /// The address of the provider, where it was given apart.
@@ -71,7 +77,7 @@ pub fn collect(definition: &Definition, given: &Given<'_>, context: &Context) ->
                 input::read_file(path, "the credential")?,
                 &missing,
             )?
-        } else if takes_standard_input(given) {
+        } else if takes_standard_input(given) && !given.browser {
             from_stdin(definition, given, &missing, context)?
         } else {
             from_person(definition, &missing, given, context)?
@@ -89,9 +95,65 @@ pub fn collect(definition: &Definition, given: &Given<'_>, context: &Context) ->
     Ok(fields)
 }
 
+/// Fields that are no secret, for a login that gets its secrets elsewhere:
+/// from flags, from their variables, from a person, or as they usually are.
+///
+/// # Errors
+/// One is unknown, secret, missing, or not of its shape.
+pub fn plain(
+    definition: &Definition,
+    given: &[String],
+    wanted: &[&str],
+    context: &Context,
+) -> Result<Fields> {
+    let from_flags = Given {
+        call: "",
+        connection: "",
+        stdin: false,
+        from_env: None,
+        from_file: None,
+        browser: false,
+        may_open: false,
+        fields: given,
+        base_url: None,
+    };
+    let mut fields = self::from_flags(definition, &from_flags, context)?;
+    for field in &definition.fields {
+        if fields.contains_key(&field.name) || !wanted.contains(&field.name.as_str()) {
+            continue;
+        }
+        let found = found_in_environment(field).map(|(_, value)| value);
+        let found = found.or_else(|| field.default.clone().map(Secret::from));
+        let value = match found {
+            Some(value) => value,
+            None => {
+                let prompt = format!("{} {}: ", definition.display_name, field.label);
+                let typed = context.terminal.ask_plain(&prompt)?;
+                trimmed(
+                    field,
+                    typed.ok_or_else(|| missing_plain(definition, field))?,
+                )
+            }
+        };
+        fields.insert(field.name.clone(), value);
+    }
+    for (name, value) in &fields {
+        let field = definition.field(name.as_str());
+        let field = field.ok_or_else(|| unknown_field(definition, name.as_str()))?;
+        field.check(value)?;
+    }
+    Ok(fields)
+}
+
+fn missing_plain(definition: &Definition, field: &Field) -> Error {
+    let message = format!("The {} of {} is missing", field.label, definition.name);
+    Error::new(Kind::InvalidInput, message)
+        .with_hint(format!("Give it: --field {}=TEXT", field.name))
+}
+
 impl Given<'_> {
     fn names_a_source(&self) -> bool {
-        self.stdin || self.from_env.is_some() || self.from_file.is_some()
+        self.stdin || self.from_env.is_some() || self.from_file.is_some() || self.browser
     }
 }
 
@@ -289,8 +351,12 @@ fn from_person(
     context: &Context,
 ) -> Result<Fields> {
     let mut fields = Fields::new();
-    if missing.is_empty() {
+    if missing.is_empty() && !given.browser {
         return Ok(fields);
+    }
+    let is_usual = context.is_desktop() && given.may_open && !context.is_silent();
+    if given.browser || is_usual {
+        return from_form(definition, given, context);
     }
     if !context.terminal.is_there() {
         return Err(nothing_given(
@@ -347,6 +413,36 @@ fn from_person(
     Ok(fields)
 }
 
+/// All of them at once, in a page of this machine.
+fn from_form(definition: &Definition, given: &Given<'_>, context: &Context) -> Result<Fields> {
+    let typed = |values: &BTreeMap<String, Secret>| -> Result<Fields> {
+        let mut fields = from_flags(definition, given, context)?;
+        for (name, value) in values {
+            let field = definition.field(name);
+            let field = field.ok_or_else(|| unknown_field(definition, name))?;
+            fields.insert(field.name.clone(), trimmed(field, value.duplicate()));
+        }
+        Ok(fields)
+    };
+    let known = from_flags(definition, given, context)?;
+    let asked: Vec<&Field> = definition
+        .fields
+        .iter()
+        .filter(|field| !known.contains_key(&field.name))
+        .collect();
+    let values = super::form::ask(definition, &asked, given, context, |values| {
+        let fields = typed(values)?;
+        let address = fields.iter().find(|(name, _)| name.as_str() == "base_url");
+        if let Some((_, url)) = address
+            && let Err(bad) = definition.at(url.reveal())
+        {
+            return Err(Error::new(Kind::InvalidInput, format!("The address {bad}")));
+        }
+        check_all(definition, &fields)
+    })?;
+    typed(&values)
+}
+
 /// How an address of this provider is written.
 pub fn address_hint(definition: &Definition) -> String {
     let of_field = definition
@@ -380,6 +476,19 @@ fn trimmed(field: &Field, value: Secret) -> Secret {
 }
 
 fn check(definition: &Definition, fields: &Fields, context: &Context) -> Result<()> {
+    check_all(definition, fields)?;
+    for (name, value) in fields {
+        let doubt = definition
+            .field(name.as_str())
+            .and_then(|field| field.doubt(value));
+        if let Some(doubt) = doubt {
+            context.output.note(&doubt);
+        }
+    }
+    Ok(())
+}
+
+fn check_all(definition: &Definition, fields: &Fields) -> Result<()> {
     if let Some(missing) = missing_in(definition, fields).first() {
         return Err(Error::new(
             Kind::InvalidInput,
@@ -392,9 +501,6 @@ fn check(definition: &Definition, fields: &Fields, context: &Context) -> Result<
             return Err(unknown_field(definition, name.as_str()));
         };
         field.check(value)?;
-        if let Some(doubt) = field.doubt(value) {
-            context.output.note(&doubt);
-        }
     }
     Ok(())
 }

@@ -57,6 +57,25 @@ impl Output {
         }
     }
 
+    /// Tells a person what to do now: said even where the rest is silenced,
+    /// since the command waits for it.
+    pub fn tell(&self, message: &str) {
+        write_people_text(&format!("{}\n", text::printable_lines(message)));
+    }
+
+    /// Shows a code that is to be typed elsewhere, by itself and in a frame.
+    pub fn show_code(&self, code: &str) {
+        let code = text::printable(code);
+        let line = "─".repeat(code.chars().count() + 6);
+        let (bold, plain) = match self.color_err {
+            true => ("\x1b[1m", "\x1b[0m"),
+            false => ("", ""),
+        };
+        write_people_text(&format!(
+            "\n    ╭{line}╮\n    │   {bold}{code}{plain}   │\n    ╰{line}╯\n\n"
+        ));
+    }
+
     /// Tells a person something to worry about.
     pub fn warn(&self, message: &str) {
         if !self.quiet {

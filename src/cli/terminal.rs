@@ -3,15 +3,18 @@
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use super::output::Output;
 use super::signals::{Signals, Watch};
 use crate::error::{Error, Kind, Result};
 use crate::seal::PluginPrompt;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretBuffer};
 use crate::text::printable_lines;
 use crate::unlock::Ask;
 
@@ -108,6 +111,23 @@ impl Terminal {
         Ok(answer.map(|answer| Secret::from(answer.trim().to_owned())))
     }
 
+    /// Reads one line that may be seen, while something else goes on: from the
+    /// terminal, or from a pipe where there is none. `None` where nobody is
+    /// to be asked.
+    pub fn line_reader(&self) -> Option<LineReader> {
+        if self.no_input {
+            return None;
+        }
+        match File::open("/dev/tty") {
+            Ok(terminal) => Some(LineReader::of(terminal.into())),
+            Err(_) if super::input::stdin_is_piped() => {
+                let stdin = rustix::io::dup(rustix::stdio::stdin()).ok()?;
+                Some(LineReader::of(stdin))
+            }
+            Err(_) => None,
+        }
+    }
+
     /// Asks a question that is answered with yes or no; no where nobody can
     /// be asked.
     ///
@@ -160,6 +180,68 @@ impl Terminal {
             Err(error) => Err(failed(error.into())),
         }
     }
+}
+
+/// A line that is being read on a thread of its own. Whoever drops it lets
+/// go of the terminal soon.
+pub struct LineReader {
+    line: tokio::sync::oneshot::Receiver<Option<Secret>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl LineReader {
+    /// More than any address that is pasted.
+    const LONGEST: usize = 64 * 1024;
+
+    fn of(source: OwnedFd) -> Self {
+        let (tell, line) = tokio::sync::oneshot::channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let is_over = Arc::clone(&stop);
+        std::thread::spawn(move || {
+            // Nobody waits any more: then nobody needs it.
+            let _ = tell.send(read_line(&source, &is_over));
+        });
+        Self { line, stop }
+    }
+
+    /// The line; never, where the other side was closed.
+    pub async fn line(mut self) -> Secret {
+        match (&mut self.line).await {
+            Ok(Some(line)) => line,
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for LineReader {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Reads up to the end of the line; looks up now and then whether it is still
+/// wanted, so that it takes nothing from the next prompt.
+fn read_line(source: &OwnedFd, is_over: &AtomicBool) -> Option<Secret> {
+    let now_and_then = Timespec {
+        tv_sec: 0,
+        tv_nsec: 100_000_000,
+    };
+    let mut line = SecretBuffer::with_capacity(LineReader::LONGEST);
+    while !is_over.load(Ordering::SeqCst) {
+        let mut ready = [PollFd::new(source, PollFlags::IN)];
+        if poll(&mut ready, Some(&now_and_then)).ok()? == 0 {
+            continue;
+        }
+        let mut bytes = [0; 1];
+        if rustix::io::read(source, &mut bytes).ok()? == 0 {
+            return None;
+        }
+        if bytes == *b"\n" || line.as_bytes().len() == LineReader::LONGEST {
+            return Secret::from_utf8(line.into_bytes()).ok();
+        }
+        line.push(&bytes);
+    }
+    None
 }
 
 /// A terminal that shows nothing of what is typed, until dropped. The library

@@ -10,6 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::export::{self, Entry};
 use crate::name::{ConnectionId, ConnectionRef, FieldName, Target, VariableName};
 use crate::provider::{Catalog, Definition};
+use crate::seal::VaultKey;
 use crate::secret::Secret;
 use crate::vault::{Document, Store};
 
@@ -67,6 +68,7 @@ pub fn gather(
         catalog: &catalog,
         store: &store,
         document: &opened.document,
+        key: &opened.key,
         naming,
         context,
         is_named: matches!(wanted, Wanted::Named(_)),
@@ -161,6 +163,7 @@ struct Gatherer<'a> {
     catalog: &'a Catalog,
     store: &'a Store,
     document: &'a Document,
+    key: &'a VaultKey,
     naming: &'a Naming<'a>,
     context: &'a Context,
     is_named: bool,
@@ -175,10 +178,9 @@ impl Gatherer<'_> {
             .document
             .connection(id)
             .map_err(|bad| self.store.damaged(bad))?;
-        let Some(mut credential) = found else {
+        let Some(credential) = found else {
             return Ok(());
         };
-        self.warn_if_unusable(id, &credential, self.context.now);
         let definition = match self.catalog.find(&id.provider) {
             Ok(found) => found.definition,
             // It blocks its own provider alone; who named that one hears of it.
@@ -192,6 +194,22 @@ impl Gatherer<'_> {
             }
             Err(error) => return Err(error),
         };
+        let (store, key) = (self.store, self.key);
+        let fresh = self.context.fresh(store, key, id, &definition, credential);
+        let mut credential = match fresh {
+            Ok(credential) => credential,
+            // One login that has ended keeps no other key from its reader.
+            Err(error) if !self.is_named => {
+                let hint = error
+                    .hint()
+                    .map_or(String::new(), |hint| format!(" {hint}"));
+                let message = format!("{id} is left out: {error}.{hint}");
+                self.context.output.warn(&message);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        self.warn_if_unusable(id, &credential, self.context.now);
         let stored = credential.value.fields.keys();
         let renamed =
             stored.filter(|field| self.naming.names.iter().any(|(name, _)| name == *field));

@@ -20,7 +20,7 @@ use crate::secret::{Secret, SecretBuffer};
 /// Where the claims about ChatGPT stand in an id token.
 const CLAIMS: &str = "https://api.openai.com/auth";
 /// It waits no longer for the person.
-const PATIENCE: Duration = Duration::from_secs(15 * 60);
+pub const PATIENCE: Duration = Duration::from_secs(15 * 60);
 const INTERVAL: u64 = 5;
 /// A token that does not say its end is renewed after so many days.
 const RENEW_AFTER_DAYS: i64 = 8;

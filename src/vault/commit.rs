@@ -127,6 +127,17 @@ impl Store {
         Ok(made)
     }
 
+    /// Whether a change could be written: what a person would do for nothing
+    /// is not begun.
+    ///
+    /// # Errors
+    /// The disk is full, or may not be written.
+    pub fn refuse_unwritable(&self) -> Result<(), VaultError> {
+        let now = fs::metadata(&self.path).map_or(0, |metadata| metadata.len());
+        let room = usize::try_from(now).unwrap_or(0) + LARGEST_GROWTH;
+        Ok(drop(Room::take(&self.path, room)?))
+    }
+
     /// Changes the ways into the vault. `apply` is given the vault as it is
     /// and returns the new slots, and the new key if there is one.
     ///

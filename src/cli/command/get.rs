@@ -5,8 +5,10 @@ use clap::Args;
 use crate::cli::context::Context;
 use crate::cli::shown::{Name, Shown};
 use crate::cli::{output, select};
+use crate::credential::{AuthKind, Credential};
 use crate::error::{Error, Kind, Result};
-use crate::name::{ConnectionName, Target, VariableName};
+use crate::name::{ConnectionId, ConnectionName, Target, VariableName};
+use crate::vault::{Opened, Store};
 
 /// Read a connection or plain secret
 #[derive(Debug, Args)]
@@ -40,7 +42,7 @@ pub fn run(args: &GetArgs, context: &Context) -> Result<u8> {
     let shown = match &args.target {
         Target::Connection(reference) => {
             let reference = select::named(reference, args.connection.as_ref())?;
-            match find_connection(&reference, args.plainly_asked(context), context) {
+            match find_connection(&reference, args, context) {
                 // The word is the answer, and the exit code tells it to scripts.
                 Err(error)
                     if asks_status(args, context)
@@ -110,11 +112,9 @@ fn is_ambiguous(reference: &crate::name::ConnectionRef, context: &Context) -> Re
     }))
 }
 
-/// `plain` is a field that is printed as it is stored, whatever a definition
-/// has to say of it.
 fn find_connection(
     reference: &crate::name::ConnectionRef,
-    plain: Option<&str>,
+    args: &GetArgs,
     context: &Context,
 ) -> Result<Shown> {
     let opened = context.open_if_there()?;
@@ -139,6 +139,14 @@ fn find_connection(
         .connection(&id)
         .map_err(|bad| store.damaged(bad))?
         .ok_or_else(|| select::not_connected(reference))?;
+    let renews = credential.kind == AuthKind::OAuth && !args.no_refresh;
+    let (opened, credential) = if renews {
+        renewed(&id, credential, opened, &store, args, context)?
+    } else {
+        (opened, credential)
+    };
+    // Printed as it is stored, whatever a definition has to say of it.
+    let plain = args.plainly_asked(context);
     let is_stored = |field| credential.value.fields.contains_key::<str>(field);
     let definition = match plain.filter(|field| is_stored(field)) {
         Some(_) => None,
@@ -151,6 +159,35 @@ fn find_connection(
         &opened.document,
         context.now,
     ))
+}
+
+/// The connection with a fresh token; where there is none, an error for who
+/// wants the token, and a warning for who wants to know how it stands.
+fn renewed(
+    id: &ConnectionId,
+    credential: Credential,
+    opened: Opened,
+    store: &Store,
+    args: &GetArgs,
+    context: &Context,
+) -> Result<(Opened, Credential)> {
+    let Ok(found) = context.catalog()?.find(&id.provider) else {
+        // What is wrong with the definition is told where it is needed.
+        return Ok((opened, credential));
+    };
+    let fresh = context.fresh(store, &opened.key, id, &found.definition, credential);
+    let error = match fresh {
+        Ok(credential) => return Ok((opened, credential)),
+        Err(error) if args.show_secret => return Err(error),
+        Err(error) => error,
+    };
+    if args.field.is_none() {
+        context.output.warn(&format!("{error}."));
+    }
+    let opened = store.open(opened.key)?;
+    let current = opened.document.connection(id);
+    let current = current.map_err(|bad| store.damaged(bad))?;
+    Ok((opened, current.ok_or(error)?))
 }
 
 fn find_secret(name: &VariableName, context: &Context) -> Result<Shown> {

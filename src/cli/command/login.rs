@@ -1,24 +1,31 @@
 //! `login`: taking a credential in.
 
-use std::collections::BTreeMap;
+mod client;
+mod key;
+mod oauth;
+mod way;
+
 use std::path::PathBuf;
 
 use clap::Args;
-use jiff::Timestamp;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
 
+use self::way::Way;
 use super::{init, verify};
 use crate::cli::context::Context;
 use crate::cli::duration::{Expiry, Span};
-use crate::cli::environment::named_variable;
 use crate::cli::fields::{self, Given};
 use crate::cli::{output, select};
+use crate::credential::client::OAuthClient;
 use crate::credential::{AuthKind, Credential, Value};
 use crate::error::{Error, Kind, Result};
 use crate::name::{ConnectionId, ConnectionName, ConnectionRef};
-use crate::provider::{self, Definition};
+use crate::provider::{Definition, Flow};
 use crate::seal::VaultKey;
 use crate::vault::Document;
+
+pub(super) use self::key::kind_of;
 
 /// After how long a key wants to be replaced, where nobody says otherwise.
 pub(super) const ROTATE_AFTER_DAYS: u32 = 90;
@@ -26,10 +33,13 @@ pub(super) const ROTATE_AFTER_DAYS: u32 = 90;
 /// Store a credential
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The key comes from the first of: --stdin, --from-env, --from-file; a pipe; \
-a prompt on the terminal. It is never taken from the command line.\n\nExamples:\n  printf '%s' \
-\"$KEY\" | vault login openai\n  vault login openai/team --from-env TEAM_KEY --expires 90d\n  vault \
-login twilio --stdin < fields.json\n  vault login openai --force --stdin < new-key"
+    after_help = "The key comes from the first of: --stdin, --from-env, --from-file; a pipe; a \
+form in the browser, on a desktop; a prompt on the terminal. It is never taken from the command \
+line.\n\nWith OAuth, a browser on this machine is used where there is one; else a code that is \
+typed on another device, or an address that is pasted back.\n\nExamples:\n  printf '%s' \"$KEY\" | \
+vault login openai\n  vault login openai/team --from-env TEAM_KEY --expires 90d\n  vault login twilio \
+--stdin < fields.json\n  vault login openai --force --stdin < new-key\n  vault login github --flow \
+device_code --scopes repo,read:user\n  vault login openai-codex --from-file ~/.codex/auth.json"
 )]
 pub struct LoginArgs {
     /// The provider, or PROVIDER/CONNECTION
@@ -47,6 +57,9 @@ pub struct LoginArgs {
     /// Where the key comes from
     #[command(flatten)]
     source: SourceArgs,
+    /// With OAuth
+    #[command(flatten)]
+    oauth: OAuthArgs,
     /// What is known of it
     #[command(flatten)]
     about: AboutArgs,
@@ -65,12 +78,40 @@ struct SourceArgs {
     /// Read it from a file
     #[arg(long, group = "source", value_name = "PATH")]
     from_file: Option<PathBuf>,
+    /// Type it into a form in the browser
+    #[arg(long, group = "source")]
+    browser: bool,
     /// Set one field: NAME=- from standard input, or NAME=TEXT where it is no secret; may be given several times
     #[arg(long, value_name = "NAME=-")]
     field: Vec<String>,
     /// Where the provider is, for what is self-hosted, regional or one's own tenant
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
+}
+
+/// How tokens are come by.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "With OAuth")]
+struct OAuthArgs {
+    /// How: a browser, a code for another device, a client that registers itself, or a machine's own login
+    #[arg(long, value_parser = flows())]
+    flow: Option<Flow>,
+    /// What to ask for, with commas between
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    scopes: Option<Vec<String>>,
+    /// The OAuth app to log in as; its secret is asked for, or in the provider's variable
+    #[arg(long, value_name = "ID")]
+    client_id: Option<String>,
+    /// Open no browser; the address is printed
+    #[arg(long)]
+    no_open: bool,
+}
+
+fn flows() -> impl TypedValueParser<Value = Flow> {
+    PossibleValuesParser::new(Flow::ALL.map(Flow::as_str)).map(|word| {
+        word.parse()
+            .expect("the parser lets only words of flows through")
+    })
 }
 
 /// What is known of it.
@@ -102,63 +143,50 @@ pub fn run(args: &LoginArgs, context: &Context) -> Result<()> {
         context.output.warn(warning);
     }
     let of_flag = args.source.base_url.as_deref();
-    let of_flag = of_flag.map(|url| whole_address(&definition, url));
+    let of_flag = of_flag.map(|url| key::whole_address(&definition, url));
     let given_url = of_flag.or_else(|| {
-        let found = url_from_environment(&definition, args)?;
+        let found = key::url_from_environment(&definition, args)?;
         let (variable, url) = found;
         context
             .output
             .note(&format!("Its address is that of {variable}."));
         Some(url)
     });
-    let given_url = given_url.as_deref();
-    let definition = at_base_url(definition, given_url, "--base-url")?;
-    // Before anything is asked: a person should not type a key for nothing.
+    let way = Way::of(args, &definition)?;
+    let definition = key::at_base_url(definition, given_url.as_deref(), "--base-url")?;
+    // Before anything is asked: a person should not do something for nothing.
     let opened = context.open_if_there()?;
-    if let Some((_, opened)) = &opened {
+    if let Some((store, opened)) = &opened {
         refuse_second(&opened.document, &id, args.force)?;
+        if way == Way::OAuth {
+            store.refuse_unwritable()?;
+        }
     }
-    let call = format!(
-        "vault login {}{}",
-        args.target,
-        if args.force { " --force" } else { "" }
-    );
-    let kind = kind_of(&definition)?;
-    let source = args.source.given(&call, given_url);
-    let mut given = fields::collect(&definition, &source, context)?;
-    // An address is no secret, and is kept apart from the fields.
-    let typed_url = given
-        .remove("base_url")
-        .map(|url| whole_address(&definition, url.reveal()));
-    let definition = match (given_url, &typed_url) {
-        (None, Some(url)) => at_base_url(definition, Some(url), "The address")?,
-        _ => definition,
-    };
-    let base_url = given_url.map(str::to_owned).or(typed_url);
-    refuse_in_the_clear(&definition, base_url.as_deref(), &given)?;
-    let credential = Login {
-        kind,
-        value: value_of(args, &definition, given, base_url, context.now)?,
+    let login = match way {
+        Way::Key => with_key(args, definition, given_url, context)?,
+        Way::OAuth => {
+            let stored = match &opened {
+                Some((store, opened)) => opened
+                    .document
+                    .clients_of(&id.provider)
+                    .map_err(|bad| store.damaged(bad))?,
+                None => Vec::new(),
+            };
+            with_oauth(args, definition, given_url, stored, context)?
+        }
+        Way::CodexFile => way::from_codex(args, definition, context)?,
     };
     if args.verify {
-        verify::must_be_alive(&id, &definition, &credential.value, context)?;
+        verify::must_be_alive(&id, &login.definition, &login.value, context)?;
     }
-    if credential
-        .value
-        .expires_at
-        .is_some_and(|end| end <= context.now)
+    if login.value.expires_at.is_some_and(|end| end <= context.now) && args.about.expires.is_some()
     {
         context
             .output
             .warn("It has expired already: --expires is in the past.");
     }
-    store(
-        &id,
-        credential,
-        args.force,
-        opened.map(|(_, opened)| opened.key),
-        context,
-    )?;
+    let key = opened.map(|(_, opened)| opened.key);
+    store(&id, login, args.force, key, context)?;
     if context.output.json {
         return output::print_json(&json!({
             "status": "connected",
@@ -176,16 +204,102 @@ pub fn run(args: &LoginArgs, context: &Context) -> Result<()> {
     Ok(())
 }
 
-impl SourceArgs {
+/// With a key that does not renew itself.
+fn with_key(
+    args: &LoginArgs,
+    definition: Definition,
+    given_url: Option<String>,
+    context: &Context,
+) -> Result<Login> {
+    let call = format!(
+        "vault login {}{}",
+        args.target,
+        if args.force { " --force" } else { "" }
+    );
+    let kind = kind_of(&definition)?;
+    let source = args.given(&call, given_url.as_deref());
+    let mut given = fields::collect(&definition, &source, context)?;
+    // An address is no secret, and is kept apart from the fields.
+    let typed_url = given
+        .remove("base_url")
+        .map(|url| key::whole_address(&definition, url.reveal()));
+    let definition = match (&given_url, &typed_url) {
+        (None, Some(url)) => key::at_base_url(definition, Some(url), "The address")?,
+        _ => definition,
+    };
+    let base_url = given_url.or(typed_url);
+    key::refuse_in_the_clear(&definition, base_url.as_deref(), &given)?;
+    Ok(Login {
+        kind,
+        value: key::value_of(args, &definition, given, base_url, context.now)?,
+        client: None,
+        definition,
+    })
+}
+
+/// With tokens of the provider's authorization server.
+fn with_oauth(
+    args: &LoginArgs,
+    definition: Definition,
+    base_url: Option<String>,
+    stored: Vec<OAuthClient>,
+    context: &Context,
+) -> Result<Login> {
+    let told = oauth::Told {
+        flow: args.oauth.flow,
+        scopes: args.oauth.scopes.as_deref(),
+        client_id: args.oauth.client_id.as_deref(),
+        may_open: !args.oauth.no_open,
+        base_url,
+        fields: &args.source.field,
+        stored,
+    };
+    let granted = oauth::log_in(told, &definition, context)?;
+    let mut login = Login {
+        kind: way::kind_of_tokens(&definition),
+        value: granted.value,
+        client: granted.client,
+        definition,
+    };
+    args.about.tell(&mut login.value, context)?;
+    Ok(login)
+}
+
+impl LoginArgs {
     fn given<'a>(&'a self, call: &'a str, base_url: Option<&'a str>) -> Given<'a> {
+        let source = &self.source;
         Given {
             call,
-            stdin: self.stdin,
-            from_env: self.from_env.as_deref(),
-            from_file: self.from_file.as_deref(),
-            fields: &self.field,
+            connection: self.connection_name(),
+            stdin: source.stdin,
+            from_env: source.from_env.as_deref(),
+            from_file: source.from_file.as_deref(),
+            browser: source.browser,
+            may_open: !self.oauth.no_open,
+            fields: &source.field,
             base_url,
         }
+    }
+
+    fn connection_name(&self) -> &str {
+        let named = self.target.connection.as_ref().or(self.connection.as_ref());
+        named.map_or("default", ConnectionName::as_str)
+    }
+}
+
+impl AboutArgs {
+    /// Puts what was said about tokens beside what they say themselves.
+    fn tell(&self, value: &mut Value, context: &Context) -> Result<()> {
+        if self.account.is_some() {
+            value.account.clone_from(&self.account);
+        }
+        if let Some(expires) = self.expires {
+            value.expires_at = Some(expires.after(context.now)?);
+        }
+        if let Some(span) = self.rotate_after {
+            value.rotate_at = Some(span.after(context.now)?);
+        }
+        Ok(())
     }
 }
 
@@ -193,6 +307,10 @@ impl SourceArgs {
 struct Login {
     kind: AuthKind,
     value: Value,
+    /// The OAuth client of it, where that is one's own.
+    client: Option<OAuthClient>,
+    /// What it was checked against.
+    definition: Definition,
 }
 
 /// Puts it into the vault, which a first login makes.
@@ -207,13 +325,22 @@ fn store(
     let store = context.store()?;
     init::store(context, "login", key, |document: &mut Document| {
         refuse_second(document, id, force)?;
-        if let Some(Login { kind, value }) = login.take() {
+        if let Some(Login {
+            kind,
+            value,
+            client,
+            ..
+        }) = login.take()
+        {
             let existing = document.connection(id).map_err(|bad| store.damaged(bad))?;
             let retired = document
                 .retired_connection(id)
                 .map_err(|bad| store.damaged(bad))?;
             let credential = Credential::stored(kind, value, existing, retired);
             document.put_connection(id, &credential);
+            if let Some(client) = client {
+                document.put_client(&id.provider, &client);
+            }
         }
         Ok(())
     })
@@ -230,116 +357,4 @@ fn refuse_second(document: &Document, id: &ConnectionId, force: bool) -> Result<
             id.provider
         )),
     )
-}
-
-/// The definition as it is for this connection's own address; `what` is how
-/// the address was given.
-fn at_base_url(definition: Definition, url: Option<&str>, what: &str) -> Result<Definition> {
-    let Some(url) = url else {
-        if definition.needs_address() {
-            let name = &definition.name;
-            let message = format!("{name} needs the address of your own tenant");
-            return Err(Error::new(Kind::Usage, message).with_hint(format!(
-                "vault login {name} --base-url https://YOURS.example.com"
-            )));
-        }
-        return Ok(definition);
-    };
-    definition.at(url).map_err(|bad| {
-        Error::new(Kind::InvalidInput, format!("{what} {bad}"))
-            .with_hint(fields::address_hint(&definition))
-    })
-}
-
-/// The address that the provider's own variables name, where a login takes
-/// everything from them.
-fn url_from_environment(definition: &Definition, args: &LoginArgs) -> Option<(String, String)> {
-    if args.source.from_env.as_deref() != Some("") {
-        return None;
-    }
-    definition.base_url_env.iter().find_map(|variable| {
-        let url = named_variable(variable.as_str())?;
-        let url = whole_address(definition, url.reveal().trim());
-        Some((variable.to_string(), url))
-    })
-}
-
-/// `127.0.0.1:11434`, as local servers have it, is an address too.
-fn whole_address(definition: &Definition, url: &str) -> String {
-    if definition.allow_http && !url.contains("://") {
-        return format!("http://{url}");
-    }
-    url.to_owned()
-}
-
-/// A local model server may be another machine's, but no key goes there that
-/// everybody on the way can read.
-fn refuse_in_the_clear(
-    definition: &Definition,
-    base_url: Option<&str>,
-    given: &BTreeMap<crate::name::FieldName, crate::secret::Secret>,
-) -> Result<()> {
-    let is_secret = |name: &crate::name::FieldName| {
-        definition
-            .field(name.as_str())
-            .is_none_or(|field| field.is_secret)
-    };
-    let is_open = base_url.is_some_and(provider::is_in_the_clear);
-    if is_open && given.keys().any(is_secret) {
-        let message = "The address is http, which would send the key in the clear";
-        return Err(Error::new(Kind::InvalidInput, message)
-            .with_hint("Put TLS before that server, or store its address without a key."));
-    }
-    Ok(())
-}
-
-/// How a connection of this provider is used.
-pub(super) fn kind_of(definition: &Definition) -> Result<AuthKind> {
-    use provider::AuthKind as Kinds;
-    let fixed = [
-        Kinds::ApiKey,
-        Kinds::Basic,
-        Kinds::AwsSigV4,
-        Kinds::JwtBearer,
-    ];
-    if definition.auth_type() == &Kinds::None {
-        Ok(AuthKind::None)
-    } else if fixed.iter().any(|kind| definition.supports(kind)) {
-        Ok(AuthKind::ApiKey)
-    } else {
-        let name = &definition.name;
-        let message = format!("{name} is logged in to with OAuth, which this version cannot do");
-        Err(Error::new(Kind::Failed, message)
-            .with_hint(format!("See which ways it has: vault provider show {name}")))
-    }
-}
-
-fn value_of(
-    args: &LoginArgs,
-    definition: &Definition,
-    fields: BTreeMap<crate::name::FieldName, crate::secret::Secret>,
-    base_url: Option<String>,
-    now: Timestamp,
-) -> Result<Value> {
-    let local = definition.auth_type() == &provider::AuthKind::None;
-    let base_url = base_url.or_else(|| definition.base_url.clone().filter(|_| local));
-    let rotate_at = match args.about.rotate_after {
-        Some(span) => Some(span.after(now)?),
-        None if local => None,
-        None => {
-            let days = definition.rotate_after_days.unwrap_or(ROTATE_AFTER_DAYS);
-            crate::credential::days_after(now, days)
-        }
-    };
-    Ok(Value {
-        account: args.about.account.clone(),
-        base_url,
-        expires_at: args
-            .about
-            .expires
-            .map(|expiry| expiry.after(now))
-            .transpose()?,
-        rotate_at,
-        ..Value::of(fields, now)
-    })
 }

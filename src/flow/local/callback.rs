@@ -17,8 +17,9 @@ pub struct Callback<'a> {
     pub host: &'a str,
     /// The path of the redirect URI.
     pub path: &'a str,
-    /// What we gave the provider to send back; unguessable.
-    pub state: &'a Secret,
+    /// What we gave the provider to send back; unguessable. None where it is
+    /// a part of the path, since the provider sends nothing back.
+    pub state: Option<&'a Secret>,
     /// The provider's name for people.
     pub provider: &'a str,
 }
@@ -64,14 +65,16 @@ pub async fn wait(
 
 /// What a query says, if it is the answer to our question. RFC 6749 lets no
 /// parameter be there twice.
-fn judged(query: &[u8], ours: &Secret) -> Result<Option<Redirected>, Malformed> {
+fn judged(query: &[u8], ours: Option<&Secret>) -> Result<Option<Redirected>, Malformed> {
     let mut pairs = Pairs::parse(query)?;
     let state = pairs.take("state")?;
     let code = pairs.take("code")?.filter(|code| !code.is_empty());
     let error = pairs.take("error")?.filter(|error| !error.is_empty());
     let description = pairs.take("error_description")?;
     let issuer = pairs.take("iss")?;
-    if ours.is_empty() || !state.is_some_and(|state| state.matches(ours)) {
+    let is_ours =
+        ours.is_none_or(|ours| !ours.is_empty() && state.is_some_and(|state| state.matches(ours)));
+    if !is_ours {
         return Ok(None);
     }
     let code = match (code, error) {

@@ -65,7 +65,7 @@ pub(super) fn calling_back(
             let callback = Callback {
                 host: "127.0.0.1",
                 path: "/callback",
-                state: &state,
+                state: Some(&state),
                 provider: "Acme <&> \"Sons\"",
             };
             run(wait(listener, &callback, patience))

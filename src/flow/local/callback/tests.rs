@@ -8,7 +8,7 @@ use super::*;
 const STATE: &str = "FAKE-STATE-0123456789";
 
 fn judge(query: &str) -> Result<Option<Redirected>, Malformed> {
-    judged(query.as_bytes(), &Secret::from(STATE.to_owned()))
+    judged(query.as_bytes(), Some(&Secret::from(STATE.to_owned())))
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn anything_else_is_not() {
     ] {
         assert!(!matches!(judge(&query), Ok(Some(_))), "{query}");
     }
-    let empty = judged(b"code=FAKE&state=", &Secret::from(String::new()));
+    let empty = judged(b"code=FAKE&state=", Some(&Secret::from(String::new())));
     assert!(matches!(empty, Ok(None)));
 }
 
@@ -129,7 +129,7 @@ fn the_host_is_the_one_of_the_redirect_uri() {
             let callback = Callback {
                 host: "localhost",
                 path,
-                state: &state,
+                state: Some(&state),
                 provider: "Acme",
             };
             run(wait(listener, &callback, PATIENCE))
