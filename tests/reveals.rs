@@ -23,6 +23,8 @@ const PLACES: &[(&str, usize)] = &[
     ("credential/aws.rs", 3),
     ("credential/mod.rs", 2),
     ("export/mod.rs", 1),
+    ("flow/local/callback.rs", 1),
+    ("flow/local/form.rs", 1),
     ("import/dotenv.rs", 1),
     ("import/json.rs", 1),
     ("import/plan.rs", 4),

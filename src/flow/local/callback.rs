@@ -101,7 +101,7 @@ fn farewell(callback: &Callback<'_>, redirected: &Redirected) -> Answer {
         Ok(_) => Answer::notice(
             200,
             &format!("Back from {provider}"),
-            "vault finishes the login in your terminal. You can close this window.",
+            "The login finishes in your terminal. You can close this window.",
         ),
         Err(denied) => {
             let reason: String = denied

@@ -184,12 +184,12 @@ impl FormPage<'_> {
     ) -> Answer {
         let title = format!("Connect {}", self.provider);
         let mut main = format!(
-            "<h1>{}</h1>\n<p>It will be kept encrypted on this machine, as <code>{}</code>.</p>\n",
+            "<h1>{}</h1>\n<p class=\"lead\">Kept encrypted on this machine as <code>{}</code>.</p>\n",
             html::shown(&title),
             html::shown(self.connection),
         );
         if let Some(url) = self.key_url {
-            let _ = writeln!(main, "<p>Get a key: {}</p>", html::link(url));
+            let _ = writeln!(main, "<p class=\"lead\">Get a key: {}</p>", html::link(url));
         }
         if let Some(message) = message {
             let lines: Vec<_> = message.lines().map(html::shown).collect();
@@ -221,17 +221,17 @@ impl FormPage<'_> {
             };
             main.push_str(&input.html());
         }
-        main.push_str("<button type=\"submit\">Hand over to vault</button>\n</form>\n");
+        main.push_str("<button type=\"submit\">Save in vault</button>\n</form>\n");
         Answer::page(status, html::page(&title, &main))
     }
 
     /// The last page. Storing comes after it, so it promises nothing.
     fn taken(&self) -> Answer {
-        Answer::notice(
-            200,
-            &format!("{} is with vault", self.provider),
-            "vault finishes the login in your terminal. You can close this window.",
-        )
+        let text = format!(
+            "The login to {} finishes in your terminal. You can close this window.",
+            self.provider
+        );
+        Answer::notice(200, "vault has what it needs", &text)
     }
 }
 

@@ -69,7 +69,11 @@ pub(super) fn page(title: &str, main: &str) -> String {
 
 /// A page of a heading and a sentence.
 pub(super) fn notice(title: &str, text: &str) -> String {
-    let main = format!("<h1>{}</h1>\n<p>{}</p>\n", shown(title), shown(text));
+    let main = format!(
+        "<h1>{}</h1>\n<p class=\"lead\">{}</p>\n",
+        shown(title),
+        shown(text)
+    );
     page(title, &main)
 }
 
@@ -124,7 +128,7 @@ impl Input<'_> {
             // The first line feed is the parser's, and not of the value.
             (true, is_secret) => writeln!(
                 html,
-                "<textarea {attributes} rows=\"8\" wrap=\"off\"{}>\n{value}</textarea>",
+                "<textarea {attributes} rows=\"6\" wrap=\"off\"{}>\n{value}</textarea>",
                 if is_secret { " class=\"secret\"" } else { "" }
             ),
             (false, true) => writeln!(html, "<input type=\"password\" {attributes}>"),

@@ -291,3 +291,19 @@ fn every_form_has_an_address_of_its_own() {
     assert_ne!(one.path, other.path);
     assert_eq!(one.path.len(), 34);
 }
+
+#[test]
+fn a_page_is_given_no_secret_to_show() {
+    let fields = fields();
+    let page = FormPage {
+        provider: "Acme",
+        connection: "default",
+        key_url: None,
+        fields: &fields,
+    };
+    let secret = |name: &str| (name.to_owned(), Secret::from(KEY.to_owned()));
+    let values = BTreeMap::from(["region", "api_key", "private_key"].map(secret));
+    for shown in [page.prefilled(), page.showable(&values)] {
+        assert_eq!(shown.into_keys().collect::<Vec<_>>(), ["region"]);
+    }
+}
