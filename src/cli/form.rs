@@ -27,9 +27,10 @@ pub fn ask(
     check: impl Fn(&BTreeMap<String, Secret>) -> Result<()>,
 ) -> Result<BTreeMap<String, Secret>> {
     let shown: Vec<FormField> = fields.iter().map(|field| shown(field)).collect();
+    let name = format!("{}/{}", definition.name, given.connection);
     let page = FormPage {
         provider: &definition.display_name,
-        connection: given.connection,
+        connection: &name,
         key_url: definition.key_url.as_deref(),
         fields: &shown,
     };
