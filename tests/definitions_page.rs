@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 
 use support::TestEnvironment;
 use support::internet::{Internet, Reply, Seen};
-use vault::provider::{Definition, Injection, Spot, validate};
+use vault::provider::{Definition, Flow, Injection, OAuth, Spot, validate};
 
 const KEY: &str = "acme_live_canary0123456789abcdefgh";
 const ORG_KEY: &str = "acme_org_canary0123456789abcdefgh";
@@ -198,6 +198,67 @@ fn the_defaults_are_those_of_the_page() {
             other => panic!("nobody tries the default of '{other}'"),
         }
     }
+}
+
+#[test]
+fn every_member_of_oauth_is_on_the_page_and_loads_as_it_stands_there() {
+    let schema: serde_json::Value = serde_json::from_str(vault::provider::SCHEMA).unwrap();
+    let known = schema.pointer("/$defs/oauth/properties").unwrap();
+    let mut missing: Vec<_> = known.as_object().unwrap().keys().cloned().collect();
+    for row in rows(&page(), "oauth") {
+        let member = row[0].split('"').nth(1).unwrap();
+        let definition = load(&with(&format!(r#""oauth": {{ {} }}"#, row[0])));
+        assert_eq!(definition.remarks(), [""; 0], "{}", row[0]);
+        let is_usual = row[0].contains(&row[2]);
+        let oauth = definition.oauth.unwrap();
+        assert!(
+            is_usual || oauth != OAuth::default(),
+            "{member} is not read"
+        );
+        missing.retain(|known| known != member);
+    }
+    // What follows from the addresses, in authsome's words.
+    let authsomes = [
+        "supports_dcr",
+        "supports_device_code",
+        "supports_device_flow",
+    ];
+    assert_eq!(missing, authsomes);
+}
+
+#[test]
+fn oauth_on_the_page_means_what_is_said_of_it() {
+    let blocks = blocks(&page());
+    let of_oauth: Vec<_> = blocks
+        .iter()
+        .filter(|block| block.language == "json" && block.text.contains("\"oauth\": {"))
+        .map(|block| load(&block.text))
+        .collect();
+    let [person, registers, machine] = &of_oauth[..] else {
+        panic!("{} definitions with OAuth", of_oauth.len());
+    };
+    let flows = |definition: &Definition| definition.oauth.as_ref().unwrap().flows();
+    assert_eq!(flows(person), [Flow::DeviceCode, Flow::Pkce]);
+    assert_eq!(flows(registers)[0], Flow::DcrPkce);
+    assert_eq!(flows(machine), [Flow::ClientCredentials]);
+    for definition in [registers, machine] {
+        assert_eq!(definition.auth_type().to_string(), "oauth2");
+        let Spot::Header(name, value) = &definition.placements[0].spot else {
+            panic!("no header");
+        };
+        assert_eq!(name, "authorization");
+        assert_eq!(*value, "Bearer {access_token}".parse().unwrap());
+    }
+    assert_eq!(person.auth_type().to_string(), "api_key");
+    assert_eq!(
+        person.variable_of("access_token").unwrap().as_str(),
+        "ACME_TOKEN"
+    );
+    let oauth = person.oauth.as_ref().unwrap();
+    let token_url = oauth.token_url.as_deref().unwrap();
+    let region = |name: &str| person.field(name)?.default.clone();
+    let resolved = oauth.resolve(token_url, None, &region).unwrap();
+    assert_eq!(resolved, "https://eu.login.acme.example/token");
 }
 
 #[test]

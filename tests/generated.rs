@@ -95,10 +95,7 @@ fn bundled() -> Vec<Definition> {
 
 #[test]
 fn the_committed_page_of_providers_is_what_their_definitions_say() {
-    let made = TestEnvironment::new();
-    let login = made.vault(["login", "zapier"]).finish();
-    let has_oauth = !login.stderr.contains("OAuth, which this version cannot do");
-    let page = providers::page(&bundled(), has_oauth);
+    let page = providers::page(&bundled());
     compare("docs/providers.md", &page);
     for definition in bundled() {
         let heading = format!("\n### {}\n", definition.name);
@@ -108,7 +105,7 @@ fn the_committed_page_of_providers_is_what_their_definitions_say() {
 
 #[test]
 fn the_page_of_providers_is_sound_markdown_and_names_no_registry() {
-    let page = providers::page(&bundled(), false);
+    let page = providers::page(&bundled());
     let named: Vec<_> = providers::possible_hosts(&page)
         .filter(|host| providers::is_a_registrys(host))
         .collect();

@@ -1,6 +1,8 @@
 //! `docs/providers.md` from the bundled definitions: an index, then a section
 //! for each provider. Hosts of package registries are not named in it.
 
+mod oauth;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -34,9 +36,9 @@ const CATEGORIES: &[(&str, &str)] = &[
 /// Where a list gets a line for each of its items.
 const LONGEST_LINE: usize = 72;
 
-/// The whole page. `has_oauth` is whether `login` can do OAuth.
-pub fn page(definitions: &[Definition], has_oauth: bool) -> String {
-    let mut page = opening(definitions.len(), has_oauth);
+/// The whole page.
+pub fn page(definitions: &[Definition]) -> String {
+    let mut page = opening(definitions.len());
     page.push_str("## Index\n\n| name | | category | variables | verify | scan |\n");
     page.push_str("| --- | --- | --- | --- | --- | --- |\n");
     for definition in definitions {
@@ -76,20 +78,21 @@ pub fn possible_hosts(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| word.contains('.'))
 }
 
-fn opening(count: usize, has_oauth: bool) -> String {
-    let no_oauth = "\n`login` cannot do OAuth yet: who has no other way to sign in cannot be logged \
-                    in to.\n";
+fn opening(count: usize) -> String {
     format!(
         "# Providers\n\n\
          <!-- Written by tests/generated.rs: VAULT_BLESS=1 cargo test --test generated -->\n\n\
          The {count} providers whose definitions come with `vault`.\n\
          `vault provider show NAME` tells the same of one, `vault inspect NAME` prints its \
          definition.\n\
-         To change one or to write another: [definitions.md](definitions.md).\n\
-         {}\n\
+         To change one or to write another: [definitions.md](definitions.md).\n\n\
          How to read a section:\n\n\
          - **Fields** are what a login asks for. Of several variables the first is exported, and \
          all are known to `import` and `login --from-env`.\n\
+         - **Sign in** names the usual way first; `vault login NAME --flow FLOW` takes OAuth.\n\
+         - **OAuth** says which flows there are, the usual one first, and whether one needs an app \
+         of one's own. Its ID and secret come from the variables named. `login --scopes` asks for \
+         other scopes than those named.\n\
          - **Hosts** are where the credential may go. It goes nowhere else.\n\
          - **Credential** is where it stands in a request. Each place applies that can be filled \
          from the stored fields.\n\
@@ -100,17 +103,21 @@ fn opening(count: usize, has_oauth: bool) -> String {
          stand after their variable, as `NAME=value`.\n\
          - **Rotation** is after how long a key wants to be replaced, unless a login says \
          otherwise.\n\n",
-        if has_oauth { "" } else { no_oauth },
     )
 }
 
 fn row(definition: &Definition) -> String {
     let name = definition.name.as_str();
-    let variables: Vec<_> = definition
-        .exports
-        .iter()
-        .map(|(_, variable)| format!("`{variable}`"))
-        .collect();
+    // Those of fields first; a token may have the variable of the key.
+    let mut exports: Vec<_> = definition.exports.iter().collect();
+    exports.sort_by_key(|(name, _)| definition.field(name.as_str()).is_none());
+    let mut variables: Vec<String> = Vec::new();
+    for (_, variable) in exports {
+        let shown = format!("`{variable}`");
+        if !variables.contains(&shown) {
+            variables.push(shown);
+        }
+    }
     let yes = |is: bool| if is { "yes" } else { "no" };
     format!(
         "| [{name}](#{}) | {} | {} | {} | {} | {} |\n",
@@ -133,6 +140,7 @@ fn section(definition: &Definition) -> String {
     section.push_str(&fields(definition));
     let ways: Vec<_> = definition.auth.iter().map(way).collect();
     line(&mut section, "Sign in", &ways.join(", or "));
+    section.push_str(&oauth::lines(definition));
     section.push_str(&places(definition));
     for (what, link) in [
         ("Get a key", &definition.key_url),
@@ -327,6 +335,7 @@ fn verify(definition: &Definition) -> String {
     }
     for (position, request) in definition.verify.iter().enumerate() {
         let when = match &request.when {
+            Some(when) if when.field.as_str() == "access_token" => " (OAuth)".to_owned(),
             Some(when) => {
                 let pattern = code(when.pattern.as_str());
                 format!(" ({} fits {pattern})", code(when.field.as_str()))
@@ -414,11 +423,6 @@ fn scan(definition: &Definition) -> String {
     for field in definition.fields.iter().filter(|field| field.is_secret) {
         secrets.insert(field.name.clone(), field.env.clone());
     }
-    for (name, variable) in &definition.exports {
-        if definition.field(name.as_str()).is_none() {
-            secrets.insert(name.clone(), vec![variable.clone()]);
-        }
-    }
     let first = definition.fields.iter().find(|field| field.is_secret);
     let mut found: Vec<_> = (definition.detect.iter())
         .filter_map(|detect| detect.field.as_ref().or(first.map(|field| &field.name)))
@@ -439,7 +443,12 @@ fn scan(definition: &Definition) -> String {
         };
     }
     if by_name.is_empty() {
-        return "no; there is nothing to find".to_owned();
+        let no = if definition.oauth.is_some() {
+            "no; its tokens have no known shape"
+        } else {
+            "no; there is nothing to find"
+        };
+        return no.to_owned();
     }
     let hint = first.filter(|field| field.pattern.is_some());
     match hint.and_then(|field| field.hint.as_deref()) {

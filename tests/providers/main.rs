@@ -8,5 +8,6 @@ mod authsome;
 mod bundled;
 mod catalog;
 mod hostile;
+mod oauth;
 mod schema;
 mod traps;

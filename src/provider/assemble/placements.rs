@@ -6,6 +6,7 @@ use super::fields::field_name;
 use crate::provider::definition::AuthKind;
 use crate::provider::field::Field;
 use crate::provider::host::Host;
+use crate::provider::oauth::Protocol;
 use crate::provider::placement::{Part, Placement, Spot, Template};
 use crate::provider::raw::{Parsed, Raw, RawApiKey, RawPlace, RawPlacement};
 use crate::text::{nearest, printable};
@@ -29,7 +30,10 @@ pub(super) fn placements(
         });
     }
     let token = field_name("access_token")?;
-    let takes_tokens = auth.contains(&AuthKind::OAuth2);
+    // What comes of OpenRouter's login is a key like any other.
+    let oauth = raw.oauth.as_ref();
+    let yields_a_key = oauth.is_some_and(|oauth| oauth.protocol == Protocol::OpenRouter);
+    let takes_tokens = auth.contains(&AuthKind::OAuth2) && !yields_a_key;
     if takes_tokens
         && !placements
             .iter()
