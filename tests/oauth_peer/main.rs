@@ -393,7 +393,7 @@ fn a_copy_that_renews_with_a_spent_token_is_told_to_log_in_again() {
         .vault(["get", "peer", "--field", "access_token", "--show-secret"])
         .fails(9);
     assert!(
-        refused.stderr.contains("vault login peer --force"),
+        refused.stderr.contains("vault login peer/default --force"),
         "{refused}"
     );
     assert_eq!(peer.count("token_refresh"), 1);

@@ -1,5 +1,7 @@
 //! `logout`, `revoke` and `remove`: letting go of credentials.
 
+mod remote;
+
 use clap::Args;
 use serde_json::json;
 
@@ -71,7 +73,15 @@ pub fn run(args: &LogoutArgs, context: &Context) -> Result<()> {
     } else {
         vec![which(&opened.document, &reference, args.purge, context)?]
     };
-    let left = leave(&store, &opened.key, &ids, args.purge, "logout", context)?;
+    if !args.local {
+        remote::end(&opened.document, &ids, &store, context)?;
+    }
+    let leaving = Leaving {
+        ids: &ids,
+        purge: args.purge,
+        clients_of: None,
+    };
+    let left = leave(&store, &opened.key, &leaving, "logout", context)?;
     let was_connected = |id: &ConnectionId| opened.document.connections().any(|held| held == *id);
     let what = if ids.iter().any(was_connected) {
         "Logged out of"
@@ -128,7 +138,14 @@ pub fn remove(args: &RevokeArgs, context: &Context) -> Result<()> {
 fn revoke_all(provider: &ProviderName, context: &Context) -> Result<Vec<ConnectionId>> {
     let (store, opened) = context.open()?;
     let ids = all_of(&opened.document, provider, false, context)?;
-    leave(&store, &opened.key, &ids, false, "revoke", context)
+    remote::end(&opened.document, &ids, &store, context)?;
+    remote::forget_clients(&opened.document, provider, &store, context)?;
+    let leaving = Leaving {
+        ids: &ids,
+        purge: false,
+        clients_of: Some(provider),
+    };
+    leave(&store, &opened.key, &leaving, "revoke", context)
 }
 
 /// A key that nobody took back at its provider goes on working.
@@ -202,15 +219,27 @@ fn all_of(
     Ok(ids)
 }
 
+/// What goes.
+struct Leaving<'a> {
+    ids: &'a [ConnectionId],
+    /// With its history, and the backups that hold it.
+    purge: bool,
+    /// The provider whose OAuth clients go too.
+    clients_of: Option<&'a ProviderName>,
+}
+
 fn leave(
     store: &Store,
     key: &VaultKey,
-    ids: &[ConnectionId],
-    purge: bool,
+    leaving: &Leaving<'_>,
     command: &str,
     context: &Context,
 ) -> Result<Vec<ConnectionId>> {
+    let Leaving { ids, purge, .. } = *leaving;
     let gone = context.commit(store, key, command, |document| {
+        if let Some(provider) = leaving.clients_of {
+            document.forget_clients(provider);
+        }
         let mut gone = Vec::new();
         for id in ids {
             let found = document.connection(id).map_err(|bad| store.damaged(bad))?;
