@@ -220,6 +220,20 @@ impl Credential {
         self.value = value;
     }
 
+    /// What is in force, as another copy without its history.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self {
+            kind: self.kind,
+            status: self.status,
+            value: self.value.copy_at(self.value.stored_at),
+            history: Vec::new(),
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            unknown: self.unknown.clone(),
+        }
+    }
+
     /// Every secret of it, those of its history too.
     pub fn into_secrets(self) -> impl Iterator<Item = Secret> {
         let earlier = self.history.into_iter().map(|earlier| earlier.value);

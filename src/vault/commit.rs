@@ -135,7 +135,8 @@ impl Store {
     pub fn refuse_unwritable(&self) -> Result<(), VaultError> {
         let now = fs::metadata(&self.path).map_or(0, |metadata| metadata.len());
         let room = usize::try_from(now).unwrap_or(0) + LARGEST_GROWTH;
-        Ok(drop(Room::take(&self.path, room)?))
+        drop(Room::take(&self.path, room)?);
+        Ok(())
     }
 
     /// Changes the ways into the vault. `apply` is given the vault as it is

@@ -1,6 +1,8 @@
 //! `export`: credentials as environment variables, in the form that a reader
 //! wants.
 
+mod codex;
+
 use std::fs::OpenOptions;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -15,12 +17,13 @@ use crate::error::{Error, Kind, Result};
 use crate::export::{self, Format, Manifest, Settings};
 use crate::files::{self, PathContext};
 use crate::name::{FieldName, Target, VariableName};
+use crate::secret::SecretBuffer;
 
 /// Print credentials as environment variables
 #[derive(Debug, Args)]
 #[command(
     after_help = "Formats: env, fish, powershell, nu (shells); dotenv, docker, json, yaml, \
-k8s, systemd (files); github, gitlab, azure (CI).\n\nExamples:\n  eval \"$(vault export openai \
+k8s, systemd (files); github, gitlab, azure (CI); codex-auth (the auth.json of the Codex CLI).\n\nExamples:\n  eval \"$(vault export openai \
 --format env)\"\n  vault export --format github\n  vault export --format dotenv --output .env\n  \
 vault export openai/team --name api_key=TEAM_KEY --format json"
 )]
@@ -29,8 +32,8 @@ pub struct ExportArgs {
     #[arg(value_name = "P")]
     targets: Vec<Target>,
     /// The form, made for its own reader; env without it
-    #[arg(long, value_name = "F", value_parser = formats(), hide_possible_values = true)]
-    format: Option<Format>,
+    #[arg(long, value_name = "F", value_parser = forms(), hide_possible_values = true)]
+    format: Option<Form>,
     /// Every connection, not only the default ones
     #[arg(long, conflicts_with = "targets")]
     all: bool,
@@ -56,10 +59,26 @@ pub struct ExportArgs {
     namespace: Option<String>,
 }
 
-fn formats() -> impl TypedValueParser<Value = Format> {
-    PossibleValuesParser::new(Format::ALL.map(Format::as_str)).map(|name| {
-        name.parse()
-            .expect("the parser lets only names of formats through")
+/// What is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Variables, for one reader or another.
+    Variables(Format),
+    /// The file of the Codex CLI.
+    CodexAuth,
+}
+
+/// The word for [`Form::CodexAuth`].
+const CODEX_AUTH: &str = "codex-auth";
+
+fn forms() -> impl TypedValueParser<Value = Form> {
+    let words = Format::ALL.map(Format::as_str);
+    PossibleValuesParser::new(words.into_iter().chain([CODEX_AUTH])).map(|word| match &*word {
+        CODEX_AUTH => Form::CodexAuth,
+        word => Form::Variables(
+            word.parse()
+                .expect("the parser lets only names of formats through"),
+        ),
     })
 }
 
@@ -76,7 +95,9 @@ fn parse_name(text: &str) -> std::result::Result<(FieldName, VariableName), Stri
 
 /// Prints them.
 pub fn run(args: &ExportArgs, context: &Context) -> Result<()> {
-    let format = format_of(args, context)?;
+    let Form::Variables(format) = form_of(args, context)? else {
+        return codex::export(args, context);
+    };
     let github_file = match format {
         Format::Github => Some(github_env_file(context)?),
         _ => None,
@@ -106,10 +127,7 @@ pub fn run(args: &ExportArgs, context: &Context) -> Result<()> {
     for warning in &rendered.warnings {
         context.output.warn(&warning.to_string());
     }
-    match args.output.as_deref() {
-        Some(path) if path != "-" => write_file(path, rendered.text.as_bytes())?,
-        _ => output::print_secret(&rendered.text)?,
-    }
+    put(&rendered.text, args.output.as_deref())?;
     if let (Some(path), Some(lines)) = (github_file, &rendered.github_env) {
         append_whole(&path, lines.as_bytes())?;
     }
@@ -117,16 +135,24 @@ pub fn run(args: &ExportArgs, context: &Context) -> Result<()> {
 }
 
 /// The form that is named; `--json` asks for JSON where none is.
-fn format_of(args: &ExportArgs, context: &Context) -> Result<Format> {
+fn form_of(args: &ExportArgs, context: &Context) -> Result<Form> {
     match args.format {
-        Some(Format::Github) if args.output.is_some() => Err(Error::new(
+        Some(Form::Variables(Format::Github)) if args.output.is_some() => Err(Error::new(
             Kind::Usage,
             "--output cannot be used with the format github, which has a file of its own",
         )
         .with_hint("vault export --format github")),
-        Some(format) => Ok(format),
-        None if context.output.json => Ok(Format::Json),
-        None => Ok(Format::Env),
+        Some(form) => Ok(form),
+        None if context.output.json => Ok(Form::Variables(Format::Json)),
+        None => Ok(Form::Variables(Format::Env)),
+    }
+}
+
+/// Into the file that was named, or to standard output.
+fn put(text: &SecretBuffer, path: Option<&Path>) -> Result<()> {
+    match path {
+        Some(path) if path != "-" => write_file(path, text.as_bytes()),
+        _ => output::print_secret(text),
     }
 }
 
@@ -173,7 +199,7 @@ fn append_whole(path: &Path, lines: &[u8]) -> Result<()> {
         .open(path)
         .at("append to", path)?;
     let before = file.metadata().at("append to", path)?.len();
-    let mut whole = crate::secret::SecretBuffer::with_capacity(lines.len() + 1);
+    let mut whole = SecretBuffer::with_capacity(lines.len() + 1);
     if before > 0 && !ends_with_newline(&mut file).at("read", path)? {
         whole.push(b"\n");
     }

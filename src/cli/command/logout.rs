@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::cli::context::Context;
 use crate::cli::{output, select};
-use crate::credential::Credential;
+use crate::credential::{AuthKind, Credential};
 use crate::error::{Error, Kind, Result};
 use crate::name::{ConnectionId, ConnectionName, ConnectionRef, ProviderName};
 use crate::provider::{self, Catalog};
@@ -94,8 +94,11 @@ pub fn run(args: &LogoutArgs, context: &Context) -> Result<()> {
 /// Lets go of everything of a provider.
 pub fn revoke(args: &RevokeArgs, context: &Context) -> Result<()> {
     let left = revoke_all(&args.provider, context)?;
-    report(&left, "Logged out of", context)?;
-    tell_what_still_works(&args.provider, context)
+    report(&left.ids, "Logged out of", context)?;
+    if left.has_keys {
+        tell_what_still_works(&args.provider, context)?;
+    }
+    Ok(())
 }
 
 /// Lets go of everything of a provider, its definition included.
@@ -116,7 +119,7 @@ pub fn remove(args: &RevokeArgs, context: &Context) -> Result<()> {
         return Err(select::not_connected(&bare));
     }
     let left = if connected {
-        revoke_all(name, context)?
+        revoke_all(name, context)?.ids
     } else {
         Vec::new()
     };
@@ -135,17 +138,42 @@ pub fn remove(args: &RevokeArgs, context: &Context) -> Result<()> {
     report(&left, "Logged out of", context)
 }
 
-fn revoke_all(provider: &ProviderName, context: &Context) -> Result<Vec<ConnectionId>> {
+/// What was let go of.
+struct Revoked {
+    ids: Vec<ConnectionId>,
+    /// Whether there were keys among it, which no program can take back.
+    has_keys: bool,
+}
+
+fn revoke_all(provider: &ProviderName, context: &Context) -> Result<Revoked> {
     let (store, opened) = context.open()?;
-    let ids = all_of(&opened.document, provider, false, context)?;
-    remote::end(&opened.document, &ids, &store, context)?;
-    remote::forget_clients(&opened.document, provider, &store, context)?;
+    let document = &opened.document;
+    let clients = document.clients_of(provider);
+    let has_clients = !clients.map_err(|bad| store.damaged(bad))?.is_empty();
+    let ids = match all_of(document, provider, false, context) {
+        // Nobody is logged in, but the OAuth client is still there.
+        Err(error) if error.kind() == Kind::NotFound && has_clients => Vec::new(),
+        ids => ids?,
+    };
+    let mut has_keys = false;
+    for id in &ids {
+        let found = document.connection(id).map_err(|bad| store.damaged(bad))?;
+        has_keys |= found.is_some_and(|credential| credential.kind == AuthKind::ApiKey);
+    }
+    remote::end(document, &ids, &store, context)?;
+    remote::forget_clients(document, provider, &store, context)?;
     let leaving = Leaving {
         ids: &ids,
         purge: false,
         clients_of: Some(provider),
     };
-    leave(&store, &opened.key, &leaving, "revoke", context)
+    leave(&store, &opened.key, &leaving, "revoke", context)?;
+    if has_clients {
+        context
+            .output
+            .note(&format!("Removed the OAuth client of {provider}."));
+    }
+    Ok(Revoked { ids, has_keys })
 }
 
 /// A key that nobody took back at its provider goes on working.

@@ -1,5 +1,7 @@
 //! `verify`: which credentials are alive?
 
+mod renewing;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -9,6 +11,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use self::renewing::{again, freshened, verdict_of};
 use crate::broker::verify::{NoQuestion, Question, Verdict, question};
 use crate::cli::context::Context;
 use crate::cli::output;
@@ -67,6 +70,16 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<()> {
         let Some(credential) = found.map_err(|bad| store.damaged(bad))? else {
             continue;
         };
+        let credential = match freshened(&id, credential, &catalog, &store, &opened, context) {
+            Ok(credential) => credential,
+            Err(ended) => {
+                let (credential, error) = *ended;
+                round
+                    .decided
+                    .push((Subject { id, credential }, verdict_of(&error)));
+                continue;
+            }
+        };
         match prepared(&id, &credential, &catalog, context.now) {
             Ok(question) => {
                 round.questions.push(question);
@@ -79,16 +92,29 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<()> {
             Err(Unasked::NoWay(error) | Unasked::Broken(error)) => round.refused.push(error),
         }
     }
-    if round.subjects.is_empty() && round.refused.is_empty() {
+    if round.subjects.is_empty() && round.refused.is_empty() && round.decided.is_empty() {
         return nothing(opened.document.connections().next().is_some(), context);
     }
     let Round {
-        subjects,
+        mut subjects,
         questions,
         refused,
+        decided,
     } = round;
-    let verdicts = ask_all(questions, context)?;
+    let mut verdicts = ask_all(questions, context)?;
+    again(
+        &mut subjects,
+        &mut verdicts,
+        &catalog,
+        &store,
+        &opened,
+        context,
+    )?;
     keep(&subjects, &verdicts, &store, &opened, context);
+    for (subject, verdict) in decided {
+        subjects.push(subject);
+        verdicts.push(verdict);
+    }
     if !subjects.is_empty() {
         report(&subjects, &verdicts, context)?;
     }
@@ -110,6 +136,8 @@ struct Round {
     questions: Vec<Question>,
     /// What is wrong with those that are not asked about.
     refused: Vec<Error>,
+    /// Those whose tokens have ended: there is nothing to ask with.
+    decided: Vec<(Subject, Verdict)>,
 }
 
 /// Why a connection is not asked about.
@@ -348,7 +376,8 @@ fn keep(
             let Some(mut credential) = found.map_err(|bad| store.damaged(bad))? else {
                 continue;
             };
-            if credential.value.is_same(&subject.credential.value) && credential.status != status {
+            let is_same = credential.value.is_same(&subject.credential.value);
+            if is_same && is_news(&credential, status, context.now) {
                 credential.status = status;
                 credential.updated_at = context.now;
                 document.put_connection(&subject.id, &credential);
