@@ -34,11 +34,27 @@ pub fn ask(
         key_url: definition.key_url.as_deref(),
         fields: &shown,
     };
+    fill(page, given.may_open, context, check).map_err(|error| {
+        let hint = format!("Type it at a prompt or pipe it in: {} --stdin", given.call);
+        Error::new(error.kind(), error.to_string()).with_hint(hint)
+    })
+}
+
+/// Shows a page and waits until it is filled in.
+///
+/// # Errors
+/// Nobody fills it in, or it cannot be shown.
+pub fn fill(
+    page: FormPage<'_>,
+    may_open: bool,
+    context: &Context,
+    check: impl Fn(&BTreeMap<String, Secret>) -> Result<()>,
+) -> Result<BTreeMap<String, Secret>> {
     let filled = wait_for(async {
         let listener = Listener::bind(&FORM_PORTS)?;
         let form = Form::new(listener, page);
         let address = form.address();
-        let is_open = given.may_open && context.is_desktop() && context.show_page(&address);
+        let is_open = may_open && context.is_desktop() && context.show_page(&address);
         context.output.tell(&match is_open {
             true => format!(
                 "A form is open in your browser. If none came up, open this address:\n\n{address}\n"
@@ -49,11 +65,7 @@ pub fn ask(
             |values: &BTreeMap<String, Secret>| check(values).map_err(|error| in_one_line(&error));
         form.wait(PATIENCE, checked).await
     })?;
-    filled.map_err(|error: LocalError| {
-        let edge = Error::from(error);
-        let hint = format!("Type it at a prompt or pipe it in: {} --stdin", given.call);
-        Error::new(edge.kind(), edge.to_string()).with_hint(hint)
-    })
+    filled.map_err(|error: LocalError| Error::from(error))
 }
 
 fn shown(field: &Field) -> FormField {

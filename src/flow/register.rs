@@ -82,7 +82,9 @@ fn learn(server: &mut Server, issuer: &str, body: &Value) -> Result<(), FlowErro
         ("authorization address", &found.authorization),
         ("token address", &found.token),
     ] {
-        server.address(what, address.as_ref())?;
+        if address.is_some() {
+            server.address(what, address.as_ref())?;
+        }
     }
     Ok(())
 }

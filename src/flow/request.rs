@@ -72,7 +72,11 @@ pub async fn refresh(
         ("grant_type", plain("refresh_token")),
         ("refresh_token", refresh_token.duplicate()),
     ];
-    tokens(server, app, parameters, client, now).await
+    let own = server.refresh.as_ref();
+    let address = own.or(server.endpoints.token.as_ref());
+    let address = server.address("refresh address", address)?;
+    let request = compose(address, &parameters, server.oauth.token_request, Some(app));
+    Tokens::read(server, ask(server, request, client).await?, now)
 }
 
 /// Asks for tokens as the client itself.

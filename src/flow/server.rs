@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::FlowError;
 use crate::credential::client::{Endpoints, OAuthClient, Proof};
 use crate::net::Address;
-use crate::provider::{Definition, OAuth, Protocol};
+use crate::provider::{Definition, Flow, OAuth, Protocol};
 use crate::secret::Secret;
 
 /// How long one request may take.
@@ -22,6 +22,8 @@ pub struct Server {
     pub issuer: Option<String>,
     /// The addresses in force.
     pub endpoints: Endpoints,
+    /// Where tokens are renewed, where that is elsewhere.
+    pub refresh: Option<String>,
 }
 
 /// Reads fields of a connection that are no secret.
@@ -65,6 +67,7 @@ impl Server {
         let issuer = fill("issuer", &oauth.issuer)?;
         Ok(Self {
             issuer,
+            refresh: fill("refresh address", &oauth.refresh_url)?,
             oauth: oauth.clone(),
             endpoints,
             name,
@@ -89,6 +92,20 @@ impl Server {
         own.revocation = own.revocation.take().or(learned.revocation);
         own.device = own.device.take().or(learned.device);
         own.registration = own.registration.take().or(learned.registration);
+    }
+
+    /// Whether a login by this flow has all the addresses that it needs.
+    pub fn is_known_for(&self, flow: Flow) -> bool {
+        let own = &self.endpoints;
+        if self.protocol() != Protocol::OAuth2 {
+            return true;
+        }
+        let first = match flow {
+            Flow::Pkce | Flow::DcrPkce => own.authorization.is_some(),
+            Flow::DeviceCode => own.device.is_some(),
+            Flow::ClientCredentials => true,
+        };
+        first && own.token.is_some()
     }
 
     /// Which protocol it speaks.

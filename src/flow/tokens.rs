@@ -11,6 +11,8 @@ use crate::secret::Secret;
 
 /// Larger ones fit into no header.
 const LARGEST: usize = 32 * 1024;
+/// No account's name and no address is longer.
+const LONGEST_TEXT: usize = 500;
 /// Nobody's token lives longer; what claims to is unknown.
 const LONGEST_SECONDS: i64 = 400 * 24 * 3600;
 
@@ -30,6 +32,8 @@ pub struct Tokens {
     pub account: Option<String>,
     /// Which account of ChatGPT.
     pub account_id: Option<String>,
+    /// The address that they are for, where the server says so.
+    pub base_url: Option<String>,
     protocol: Protocol,
 }
 
@@ -43,12 +47,12 @@ impl Tokens {
         mut body: Value,
         now: Timestamp,
     ) -> Result<Self, FlowError> {
-        let account = server
-            .oauth
-            .account_at
-            .as_deref()
-            .and_then(|pointer| body.pointer(pointer)?.as_str())
-            .map(str::to_owned);
+        let text_at = |pointer: Option<&str>| {
+            let text = body.pointer(pointer?)?.as_str()?;
+            (!text.is_empty() && text.len() <= LONGEST_TEXT).then(|| text.to_owned())
+        };
+        let account = text_at(server.oauth.account_at.as_deref());
+        let base_url = text_at(server.oauth.base_url_at.as_deref());
         let tokens = match server.oauth.tokens_at.as_deref() {
             Some(pointer) => body.pointer_mut(pointer),
             None => Some(&mut body),
@@ -83,6 +87,7 @@ impl Tokens {
             refresh,
             id_token,
             account_id: None,
+            base_url,
             protocol: server.protocol(),
         };
         if read.protocol == Protocol::Codex {
@@ -103,6 +108,7 @@ impl Tokens {
             scopes: None,
             account: None,
             account_id: None,
+            base_url: None,
             protocol,
         }
     }

@@ -123,6 +123,8 @@ pub struct OAuth {
     pub authorization_url: Option<String>,
     /// Where codes become tokens.
     pub token_url: Option<String>,
+    /// Where tokens are renewed, where that is elsewhere.
+    pub refresh_url: Option<String>,
     /// Where tokens end.
     pub revocation_url: Option<String>,
     /// Where a device asks for its code.
@@ -151,6 +153,9 @@ pub struct OAuth {
     /// What is asked for unless said otherwise.
     #[serde(deserialize_with = "or_default")]
     pub scopes: Vec<String>,
+    /// The same for a machine's own login; nothing unless given.
+    #[serde(deserialize_with = "or_default")]
+    pub machine_scopes: Vec<String>,
     /// What stands between scopes; a space unless given.
     pub scope_separator: Option<String>,
     /// What the parameter with the scopes is called at the authorization
@@ -169,6 +174,8 @@ pub struct OAuth {
     pub tokens_at: Option<String>,
     /// Where an account's name stands in it.
     pub account_at: Option<String>,
+    /// Where in it the address stands that the tokens are for (Salesforce).
+    pub base_url_at: Option<String>,
     /// Where the browser is sent back to.
     #[serde(deserialize_with = "or_default")]
     pub redirect: Redirect,
@@ -240,6 +247,22 @@ impl OAuth {
         Ok(resolved)
     }
 
+    /// Whether an address of it needs the connection's own base URL.
+    pub fn needs_address(&self) -> bool {
+        let all = [
+            &self.authorization_url,
+            &self.token_url,
+            &self.device_authorization_url,
+            &self.issuer,
+        ];
+        let in_one = |address: &&Option<String>| {
+            address
+                .as_ref()
+                .is_some_and(|text| text.contains("{base_url}"))
+        };
+        self.base_url.is_none() && all.iter().any(in_one)
+    }
+
     /// The ways to get tokens, the usual one first.
     pub fn flows(&self) -> Vec<Flow> {
         let mut flows = self.flows.clone();
@@ -266,6 +289,15 @@ impl OAuth {
             self.token_url.is_some() && only_machines,
         );
         flows
+    }
+
+    /// What is asked for in this flow, unless said otherwise.
+    pub fn scopes_for(&self, flow: Flow) -> &[String] {
+        let only_machines = self.flows() == [Flow::ClientCredentials];
+        match flow {
+            Flow::ClientCredentials if !only_machines => &self.machine_scopes,
+            _ => &self.scopes,
+        }
     }
 
     /// Whether a client needs its secret in this flow.

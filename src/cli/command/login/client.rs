@@ -2,10 +2,14 @@
 //! environment, the one in the vault, the provider's public one, or one that
 //! a person types in.
 
+use std::collections::BTreeMap;
+
 use crate::cli::context::Context;
 use crate::cli::environment::named_variable;
+use crate::cli::form;
 use crate::credential::client::OAuthClient;
 use crate::error::{Error, Kind, Result};
+use crate::flow::local::{FormField, FormPage};
 use crate::flow::{Server, authorize};
 use crate::provider::{Definition, Flow, Protocol};
 use crate::secret::Secret;
@@ -20,6 +24,8 @@ pub(super) struct Wanted<'a> {
     pub flow: Flow,
     /// `--client-id`
     pub given: Option<&'a str>,
+    /// Whether a browser may be opened.
+    pub may_open: bool,
     /// The clients in the vault.
     pub stored: Vec<OAuthClient>,
 }
@@ -59,9 +65,47 @@ impl Wanted<'_> {
         {
             return Ok(self.client(public.clone(), None));
         }
+        if context.is_desktop() && self.may_open && !context.is_silent() {
+            return self.typed_in_a_form(context);
+        }
         let id = self.asked("client ID", false, context)?;
         let id = id.ok_or_else(|| self.none())?;
         self.of(id.reveal().to_owned(), context)
+    }
+
+    /// Both parts at once, in a page of this machine.
+    fn typed_in_a_form(&self, context: &Context) -> Result<OAuthClient> {
+        let field = |name: &str, label: &str, is_secret: bool| FormField {
+            name: name.to_owned(),
+            label: label.to_owned(),
+            hint: (!is_secret).then(|| {
+                let address = redirect_of(self.server);
+                format!("Of your own OAuth app, with the redirect address {address}")
+            }),
+            is_secret,
+            is_multiline: false,
+            is_required: true,
+            value: None,
+        };
+        let mut fields = vec![field("client_id", "Client ID", false)];
+        if self.server.oauth.wants_secret(self.flow) {
+            fields.push(field("client_secret", "Client secret", true));
+        }
+        let page = FormPage {
+            provider: &self.definition.display_name,
+            connection: self.definition.name.as_str(),
+            key_url: self.server.oauth.client_url.as_deref(),
+            fields: &fields,
+        };
+        let id_of = |values: &BTreeMap<String, Secret>| {
+            let id = values.get("client_id").map_or("", Secret::reveal);
+            id.trim().to_owned()
+        };
+        let mut values = form::fill(page, self.may_open, context, |values| {
+            checked(&id_of(values))
+        })?;
+        let secret = values.remove("client_secret");
+        Ok(self.client(id_of(&values), secret))
     }
 
     fn client(&self, id: String, secret: Option<Secret>) -> OAuthClient {
@@ -77,10 +121,7 @@ impl Wanted<'_> {
 
     /// The client of this name, with its secret where it takes one.
     fn of(&self, id: String, context: &Context) -> Result<OAuthClient> {
-        if id.is_empty() || id.len() > 1024 || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Error::new(Kind::InvalidInput, "The client ID is none")
-                .with_hint("It is the one that the provider shows for your OAuth app."));
-        }
+        checked(&id)?;
         let variable = self.server.oauth.client_secret_env.as_ref();
         let given = variable.and_then(|name| named_variable(name.as_str()));
         if let Some(secret) = given {
@@ -157,6 +198,14 @@ impl Wanted<'_> {
         )
         .with_hint(hint)
     }
+}
+
+fn checked(id: &str) -> Result<()> {
+    if id.is_empty() || id.len() > 1024 || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Error::new(Kind::InvalidInput, "The client ID is none")
+            .with_hint("It is the one that the provider shows for your OAuth app."));
+    }
+    Ok(())
 }
 
 /// The redirect address that an app is registered with.

@@ -18,8 +18,8 @@ use crate::error::{Error, Kind, Result};
 use crate::flow::authorize::{self, Attempt, Redirected, check_issuer, host_of};
 use crate::flow::local::{self, Callback, Listener};
 use crate::flow::{self, FlowError, Server, Tokens, codex, device, register};
-use crate::net::{Client, wait_for};
-use crate::provider::{Definition, Flow, Protocol};
+use crate::net::{Address, Client, wait_for};
+use crate::provider::{Definition, Flow, OAuth, Protocol};
 use crate::secret::Secret;
 
 /// How long a person has to agree.
@@ -56,8 +56,9 @@ pub(super) fn log_in(
     context: &Context,
 ) -> Result<Granted> {
     let fields = fields::plain(definition, told.fields, &mentioned(definition), context)?;
+    let base_url = address(&told, definition, context)?;
     let mut value = Value {
-        base_url: told.base_url.clone(),
+        base_url: base_url.clone(),
         ..Value::of(fields, context.now)
     };
     let plain = |name: &str| plain_field(definition, &value, name);
@@ -65,10 +66,12 @@ pub(super) fn log_in(
     let flow = chosen(&told, definition, context)?;
     let scopes = match told.scopes {
         Some(scopes) => scopes.to_vec(),
-        None => server.oauth.scopes.clone(),
+        None => server.oauth.scopes_for(flow).to_vec(),
     };
+    let public = server.oauth.client_id.clone();
+    // One that nothing was learned with is in the definition already.
     let is_public = |app: &OAuthClient| {
-        app.id.is_empty() || server.oauth.client_id.as_deref() == Some(&*app.id)
+        app.endpoints.is_none() && (app.id.is_empty() || public.as_ref() == Some(&app.id))
     };
     let login = Login {
         definition,
@@ -79,7 +82,10 @@ pub(super) fn log_in(
         context,
     };
     let place = server.place();
-    let (tokens, app) = login.run(&server, told)?;
+    let (tokens, app) = login.run(server, told, base_url.as_deref())?;
+    if let Some(named) = &tokens.base_url {
+        value.base_url = Some(own_address(definition, named)?);
+    }
     value.flow = Some(flow);
     value.scopes = scopes.clone();
     value.client = Some(app.id.clone()).filter(|id| !id.is_empty());
@@ -89,6 +95,47 @@ pub(super) fn log_in(
         app
     });
     Ok(Granted { value, client })
+}
+
+/// The connection's own address, where the server's are made of it.
+fn address(told: &Told<'_>, definition: &Definition, context: &Context) -> Result<Option<String>> {
+    let needs_one = definition.oauth.as_ref().is_some_and(OAuth::needs_address);
+    if told.base_url.is_some() || !needs_one {
+        return Ok(told.base_url.clone());
+    }
+    let name = &definition.display_name;
+    let typed = context
+        .terminal
+        .ask_plain(&format!("{name} address (https://…): "))?;
+    let Some(typed) = typed.filter(|typed| !typed.is_empty()) else {
+        let message = format!("{name} needs the address of your own tenant");
+        return Err(
+            Error::new(Kind::InvalidInput, message).with_hint(fields::address_hint(definition))
+        );
+    };
+    definition.at(typed.reveal()).map_err(|bad| {
+        Error::new(Kind::InvalidInput, format!("The address {bad}"))
+            .with_hint(fields::address_hint(definition))
+    })?;
+    Ok(Some(typed.reveal().to_owned()))
+}
+
+/// The address that the server says its tokens are for, if it is one of its
+/// provider.
+fn own_address(definition: &Definition, named: &str) -> Result<String> {
+    let parsed = Address::parse(&Secret::from(named.to_owned())).ok();
+    let is_own = parsed.is_some_and(|address| {
+        let mut hosts = definition.hosts.iter();
+        address.is_tls && hosts.any(|entry| entry.matches(&address.host))
+    });
+    if is_own {
+        return Ok(named.trim_end_matches('/').to_owned());
+    }
+    let message = format!(
+        "{} says that its tokens are for an address that is not its own",
+        definition.display_name
+    );
+    Err(Error::new(Kind::Rejected, message).with_hint("Nothing was stored."))
 }
 
 /// The fields that stand in the server's addresses.
@@ -170,32 +217,43 @@ struct Login<'a> {
 }
 
 impl Login<'_> {
-    fn run(&self, server: &Server, told: Told<'_>) -> Result<(Tokens, OAuthClient)> {
+    fn run(
+        &self,
+        mut server: Server,
+        told: Told<'_>,
+        base_url: Option<&str>,
+    ) -> Result<(Tokens, OAuthClient)> {
         if self.flow == Flow::DcrPkce {
-            return wait_for(self.registered(told.stored, told.base_url.as_deref()))?;
+            return wait_for(self.registered(told.stored, base_url))?;
         }
         let wanted = Wanted {
             definition: self.definition,
-            server,
+            server: &server,
             flow: self.flow,
             given: told.client_id,
+            may_open: self.may_open,
             stored: told.stored,
         };
-        let app = wanted.find(self.context)?;
+        let mut app = wanted.find(self.context)?;
+        let is_known = server.is_known_for(self.flow);
         let tokens = wait_for(async {
+            if !is_known {
+                register::discover(&mut server, &self.client).await?;
+                app.endpoints = Some(server.endpoints.clone());
+            }
             match self.flow {
                 Flow::DeviceCode if server.protocol() == Protocol::Codex => {
-                    self.codex_device(server, &app).await
+                    self.codex_device(&server, &app).await
                 }
-                Flow::DeviceCode => self.device(server, &app).await,
+                Flow::DeviceCode => self.device(&server, &app).await,
                 Flow::ClientCredentials => {
                     let asked =
-                        flow::client_credentials(server, &app, self.scopes, &self.client, now());
+                        flow::client_credentials(&server, &app, self.scopes, &self.client, now());
                     Ok(asked.await?)
                 }
                 Flow::Pkce | Flow::DcrPkce => {
                     let listener = self.listen(&server.oauth.redirect.ports)?;
-                    self.browser(server, &app, listener).await
+                    self.browser(&server, &app, listener).await
                 }
             }
         })??;
