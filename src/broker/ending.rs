@@ -2,9 +2,9 @@
 //! told what goes on working, and where to end it by hand.
 
 use super::grant::grant_of;
+use crate::credential::Value;
 use crate::credential::client::OAuthClient;
-use crate::credential::{AuthKind, Value};
-use crate::flow::{FlowError, Server, revoke};
+use crate::flow::revoke;
 use crate::name::ConnectionId;
 use crate::net::Client;
 use crate::provider::Definition;
@@ -21,11 +21,6 @@ pub enum Ending {
         /// Where a person can end it.
         by_hand: Option<String>,
     },
-}
-
-/// Whether a connection is of the kind that a provider can end.
-pub fn is_grant(kind: AuthKind, value: &Value) -> bool {
-    kind == AuthKind::OAuth && (value.field("access_token").is_some())
 }
 
 /// Ends the tokens of one connection.
@@ -52,19 +47,6 @@ pub async fn end(
         Ok(()) => Ending::Ended,
         Err(error) => alive(format!("{name} did not end the tokens: {error}")),
     }
-}
-
-/// Takes back a client that registered itself.
-///
-/// # Errors
-/// The server did not say that it did.
-pub async fn forget(
-    definition: &Definition,
-    app: &OAuthClient,
-    client: &Client,
-) -> Result<(), FlowError> {
-    let server = Server::of(definition, None, &|_| None)?.known_to(app);
-    revoke::forget_client(&server, app, client).await
 }
 
 fn by_hand(definition: &Definition) -> Option<String> {

@@ -3,17 +3,19 @@
 //! reading again, with room on the disk taken before the question. What is
 //! rotated is saved before it is used.
 
+use std::any::Any;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::grant::{Grant, grant_of};
 use crate::credential::{AuthKind, Credential, Status, Value};
 use crate::error::{Error, Kind, Result};
-use crate::flow::{self, FlowError, Tokens, Weight, codex};
+use crate::flow::{self, ANOTHER_ACCOUNT, FlowError, Tokens, Weight, codex};
 use crate::name::ConnectionId;
 use crate::net::{Client, wait_for};
 use crate::provider::{Definition, Flow, Protocol};
 use crate::seal::VaultKey;
-use crate::vault::{Document, Keep, Moment, Reserve, Store};
+use crate::vault::{Change, Document, Keep, Moment, Store};
 
 /// A token is renewed so long before its end.
 const AHEAD: SignedDuration = SignedDuration::from_mins(5);
@@ -28,6 +30,8 @@ pub struct Renewer<'a> {
     pub client: &'a Client,
     /// When.
     pub moment: Moment<'a>,
+    /// Keeps signals from ending the program until what it gives is dropped.
+    pub undisturbed: &'a dyn Fn() -> Box<dyn Any>,
 }
 
 /// A credential that can be used.
@@ -38,25 +42,35 @@ pub struct Fresh {
     pub trouble: Option<Error>,
 }
 
-/// Whether a connection's tokens can be renewed at all.
-pub fn is_renewable(credential: &Credential) -> bool {
-    let value = &credential.value;
-    credential.kind == AuthKind::OAuth
-        && (value.field("refresh_token").is_some() || value.flow == Some(Flow::ClientCredentials))
+impl From<Credential> for Fresh {
+    fn from(credential: Credential) -> Self {
+        Self {
+            credential,
+            trouble: None,
+        }
+    }
 }
 
 /// Whether a connection's token is about to end, or has ended.
-pub fn is_due(credential: &Credential, protocol: Protocol, now: Timestamp) -> bool {
-    let value = &credential.value;
-    let ends_soon = match value.expires_at {
+fn is_due(value: &Value, definition: &Definition, now: Timestamp) -> bool {
+    match value.expires_at {
         Some(end) => end.duration_since(now) <= AHEAD,
-        None if protocol == Protocol::Codex => {
+        None if protocol_of(definition) == Protocol::Codex => {
             codex::is_old(value.renewed_at.unwrap_or(value.stored_at), now)
         }
         // Not known: it shows when a provider says no.
         None => false,
-    };
-    credential.kind == AuthKind::OAuth && credential.status == Status::Connected && ends_soon
+    }
+}
+
+fn has_ended(value: &Value, now: Timestamp) -> bool {
+    value.expires_at.is_some_and(|end| end <= now)
+}
+
+/// Whether it is worth asking for tokens: what a provider refused once may
+/// have been mended, what has ended has not.
+fn may_live(credential: &Credential) -> bool {
+    matches!(credential.status, Status::Connected | Status::Invalid)
 }
 
 impl Renewer<'_> {
@@ -71,20 +85,22 @@ impl Renewer<'_> {
         seen: Credential,
     ) -> Result<Fresh> {
         let now = self.moment.now;
-        if seen.kind != AuthKind::OAuth || is_usable(&seen, definition, now) {
-            return Ok(Fresh {
-                credential: seen,
-                trouble: None,
-            });
+        if seen.kind != AuthKind::OAuth {
+            return Ok(seen.into());
         }
-        if !is_due(&seen, protocol_of(definition), now) || !is_renewable(&seen) {
-            return if seen.status == Status::Connected {
-                unless_good(seen, ended(id), now)
-            } else {
-                Err(ended(id))
-            };
+        if !may_live(&seen) {
+            return Err(ended(id));
         }
-        self.renew(id, definition, seen, false)
+        if !is_due(&seen.value, definition, now) {
+            return Ok(seen.into());
+        }
+        if seen.is_renewable() {
+            return self.renew(id, definition, seen, false);
+        }
+        if has_ended(&seen.value, now) {
+            return Err(ended(id));
+        }
+        Ok(seen.into())
     }
 
     /// The credential with new tokens, after a provider refused those that
@@ -98,7 +114,7 @@ impl Renewer<'_> {
         definition: &Definition,
         seen: Credential,
     ) -> Result<Credential> {
-        if !is_renewable(&seen) {
+        if !seen.is_renewable() {
             return Err(ended(id));
         }
         let fresh = self.renew(id, definition, seen, true)?;
@@ -113,71 +129,74 @@ impl Renewer<'_> {
         is_forced: bool,
     ) -> Result<Fresh> {
         let now = self.moment.now;
-        let asked =
-            self.store
-                .renew(self.key, self.moment, |document, reserve| {
-                    let found = document.connection(id);
-                    let current = found.map_err(|bad| self.store.damaged(bad))?;
-                    let Some(current) = current else {
-                        let message = format!("{id} was logged out of in the meantime");
-                        return Err(Error::new(Kind::NotFound, message)
-                            .with_hint(format!("vault login {id}")));
-                    };
-                    let somebody_did = !current.value.is_same(&seen.value);
-                    let is_due = is_due(&current, protocol_of(definition), now);
-                    if somebody_did && is_forced || !is_forced && !is_due {
-                        return Ok((Asked::fresh(current), Keep::Nothing));
-                    }
-                    self.ask(id, definition, current, document, reserve)
-                });
-        match asked {
-            Ok(Asked {
-                credential,
-                refused: None,
-            }) => Ok(Fresh {
-                credential,
-                trouble: None,
-            }),
-            Ok(Asked {
-                credential,
-                refused: Some(error),
-            }) if credential.status == Status::Connected => unless_good(credential, error, now),
-            Ok(Asked {
-                refused: Some(error),
-                ..
-            }) => Err(error),
-            // Nothing was asked, or nothing came of it: the vault is as it was.
-            Err(error) if error.kind() == Kind::NotFound => Err(error),
-            Err(error) => unless_good(seen, cannot_save(id, error), now),
-        }
+        let mut answered = None;
+        let mut held = None;
+        let asked = self
+            .store
+            .renew(self.key, self.moment, |document, reserve| {
+                let found = document.connection(id);
+                let current = found.map_err(|bad| self.store.damaged(bad))?;
+                let Some(current) = current else {
+                    return Ok((Asked::Gone, Keep::Nothing));
+                };
+                if !may_live(&current) {
+                    return Ok((Asked::refused(current, ended(id)), Keep::Nothing));
+                }
+                // What somebody else just got will do, however short its life.
+                let somebody_did = !current.value.is_same(&seen.value);
+                let is_good = !has_ended(&current.value, now);
+                let needs_none = !is_forced && !is_due(&current.value, definition, now);
+                if needs_none || somebody_did && is_good {
+                    return Ok((Asked::fresh(current), Keep::Nothing));
+                }
+                let clients = document.clients_of(&id.provider);
+                let clients = clients.map_err(|bad| self.store.damaged(bad))?;
+                let grant = match grant_of(id, definition, &current.value, clients) {
+                    Ok(grant) => grant,
+                    Err(error) => return Ok((Asked::refused(current, error), Keep::Nothing)),
+                };
+                // Before the question: a rotating token is spent by asking, and
+                // its successor must not be lost to a full disk or to Ctrl-C.
+                reserve.take()?;
+                held = Some((self.undisturbed)());
+                let (asked, keep) = self.ask(id, current, &grant, document)?;
+                if keep == Keep::Changes {
+                    answered = asked.credential().map(Credential::duplicate);
+                }
+                Ok((asked, keep))
+            });
+        let finished = match (asked, answered) {
+            (Ok(Asked::Fresh(credential)), _) => Ok(Fresh::from(*credential)),
+            (Ok(Asked::Gone), _) => Err(gone(id)),
+            (Ok(Asked::Refused(credential, error)), _) if may_live(&credential) => {
+                unless_ended(*credential, error, now)
+            }
+            (Ok(Asked::Refused(_, error)), _) => Err(error),
+            (Err(error), Some(credential)) => self.saved_after_all(id, credential, error),
+            // Nothing was asked: the vault and the tokens are as they were.
+            (Err(error), None) => unless_ended(seen, not_asked(id, &error), now),
+        };
+        drop(held);
+        finished
     }
 
     /// Asks the provider, with the lock held.
     fn ask(
         &self,
         id: &ConnectionId,
-        definition: &Definition,
         mut current: Credential,
+        grant: &Grant,
         document: &mut Document,
-        reserve: &mut Reserve<'_>,
     ) -> Result<(Asked, Keep)> {
         let now = self.moment.now;
-        let clients = document.clients_of(&id.provider);
-        let clients = clients.map_err(|bad| self.store.damaged(bad))?;
-        let grant = match grant_of(id, definition, &current.value, clients) {
-            Ok(grant) => grant,
-            Err(error) => return Ok((Asked::refused(current, error), Keep::Nothing)),
-        };
-        // Before the question: a rotating token is spent by asking.
-        reserve.take()?;
-        let answer = wait_for(question(&grant, &current.value, self.client, now))?;
-        let tokens = match answer.and_then(|tokens| same_account(tokens, &current.value, &grant)) {
+        let answer = wait_for(question(grant, &current.value, self.client, now))?;
+        let tokens = match answer.and_then(|tokens| same_account(tokens, &current.value, grant)) {
             Ok(tokens) => tokens,
             Err(error) if error.weight() == Weight::Final => {
                 current.status = Status::Expired;
                 current.updated_at = now;
                 document.put_connection(id, &current);
-                let error = has_ended(id, &error);
+                let error = ended_as(id, &error);
                 return Ok((Asked::refused(current, error), Keep::Changes));
             }
             Err(error) => {
@@ -190,28 +209,78 @@ impl Renewer<'_> {
         current.status = Status::Connected;
         current.updated_at = now;
         document.put_connection(id, &current);
+        if has_ended(&current.value, now) {
+            // Another refresh token, and no token to use.
+            let name = &grant.server.name;
+            let message = format!("The token of {id} was not renewed: {name} gave no new one");
+            let error = Error::new(Kind::Unreachable, message).with_hint("Try again later.");
+            return Ok((Asked::refused(current, error), Keep::Changes));
+        }
         Ok((Asked::fresh(current), Keep::Changes))
+    }
+
+    /// The provider answered, and the commit failed: perhaps only its last
+    /// step, which the vault then shows; perhaps not the second time.
+    fn saved_after_all(
+        &self,
+        id: &ConnectionId,
+        credential: Credential,
+        failed: Error,
+    ) -> Result<Fresh> {
+        let is_there = |document: &Document| {
+            let found = document.connection(id).ok().flatten();
+            found.is_some_and(|found| found.value.is_same(&credential.value))
+        };
+        let there = self.store.open(self.key.clone());
+        if there.is_ok_and(|opened| is_there(&opened.document)) {
+            return Ok(Fresh {
+                credential,
+                trouble: Some(failed),
+            });
+        }
+        let again = self
+            .store
+            .change(self.key, self.moment, Change::Renewal, |document| {
+                let found = document.connection(id);
+                let Some(mut current) = found.map_err(|bad| self.store.damaged(bad))? else {
+                    return Err(gone(id));
+                };
+                current.value = credential.value.duplicate();
+                current.status = credential.status;
+                current.updated_at = credential.updated_at;
+                document.put_connection(id, &current);
+                Ok(())
+            });
+        match again {
+            Ok(()) => Ok(credential.into()),
+            Err(_) => Err(lost(id, &failed)),
+        }
     }
 }
 
-/// What came of asking.
-struct Asked {
-    credential: Credential,
-    refused: Option<Error>,
+/// What came of it.
+enum Asked {
+    /// A credential that can be used.
+    Fresh(Box<Credential>),
+    /// As it is, and why there are no new tokens.
+    Refused(Box<Credential>, Error),
+    /// It was logged out of.
+    Gone,
 }
 
 impl Asked {
     fn fresh(credential: Credential) -> Self {
-        Self {
-            credential,
-            refused: None,
-        }
+        Self::Fresh(Box::new(credential))
     }
 
     fn refused(credential: Credential, error: Error) -> Self {
-        Self {
-            credential,
-            refused: Some(error),
+        Self::Refused(Box::new(credential), error)
+    }
+
+    fn credential(&self) -> Option<&Credential> {
+        match self {
+            Self::Fresh(credential) | Self::Refused(credential, _) => Some(credential),
+            Self::Gone => None,
         }
     }
 }
@@ -224,8 +293,10 @@ async fn question(
 ) -> std::result::Result<Tokens, FlowError> {
     let Grant { server, app } = grant;
     match value.field("refresh_token") {
-        Some(token) => flow::refresh(server, app, token, client, now).await,
-        None => flow::client_credentials(server, app, &value.scopes, client, now).await,
+        Some(token) if value.flow != Some(Flow::ClientCredentials) => {
+            flow::refresh(server, app, token, client, now).await
+        }
+        _ => flow::client_credentials(server, app, &value.scopes, client, now).await,
     }
 }
 
@@ -239,7 +310,7 @@ fn same_account(
     match (&tokens.account_id, stored) {
         (Some(new), Some(old)) if new != old.reveal() => Err(FlowError::Refused {
             server: grant.server.name.clone(),
-            code: "another_account".to_owned(),
+            code: ANOTHER_ACCOUNT.to_owned(),
             description: Some("the new tokens are of another account".to_owned()),
             status: 200,
         }),
@@ -252,53 +323,59 @@ fn protocol_of(definition: &Definition) -> Protocol {
     oauth.map_or(Protocol::default(), |oauth| oauth.protocol)
 }
 
-fn is_usable(credential: &Credential, definition: &Definition, now: Timestamp) -> bool {
-    credential.status == Status::Connected && !is_due(credential, protocol_of(definition), now)
-}
-
 /// A token that is still good is used, and the trouble told.
-fn unless_good(credential: Credential, trouble: Error, now: Timestamp) -> Result<Fresh> {
-    if credential.value.expires_at.is_none_or(|end| end > now) {
-        return Ok(Fresh {
-            credential,
-            trouble: Some(trouble),
-        });
+fn unless_ended(credential: Credential, trouble: Error, now: Timestamp) -> Result<Fresh> {
+    if has_ended(&credential.value, now) {
+        return Err(trouble);
     }
-    Err(trouble)
+    Ok(Fresh {
+        credential,
+        trouble: Some(trouble),
+    })
 }
 
 fn ended(id: &ConnectionId) -> Error {
-    Error::new(Kind::Rejected, format!("The login of {id} has ended"))
-        .with_hint(format!("Log in again: vault login {id} --force"))
+    Error::new(Kind::Rejected, format!("The login of {id} has ended")).with_hint(log_in(id))
 }
 
-fn has_ended(id: &ConnectionId, error: &FlowError) -> Error {
-    Error::new(
-        Kind::Rejected,
-        format!("The login of {id} has ended: {error}"),
-    )
-    .with_hint(format!("Log in again: vault login {id} --force"))
+fn ended_as(id: &ConnectionId, error: &FlowError) -> Error {
+    let message = format!("The login of {id} has ended: {error}");
+    Error::new(Kind::Rejected, message).with_hint(log_in(id))
+}
+
+fn log_in(id: &ConnectionId) -> String {
+    format!("Log in again: vault login {id} --force")
+}
+
+fn gone(id: &ConnectionId) -> Error {
+    let message = format!("{id} was logged out of in the meantime");
+    Error::new(Kind::NotFound, message).with_hint(format!("vault login {id}"))
 }
 
 fn not_renewed(id: &ConnectionId, error: FlowError) -> Error {
     let weight = error.weight();
     let message = format!("The token of {id} was not renewed: {error}");
-    let edge = Error::from(error);
-    match weight {
-        Weight::Client => Error::new(Kind::Rejected, message).with_hint(format!(
-            "Look at its OAuth app; then log in again: vault login {id} --force --client-id ID"
-        )),
-        _ => {
-            let hint = edge.hint().unwrap_or("Try again later.").to_owned();
-            Error::new(Kind::Unreachable, message).with_hint(hint)
-        }
+    if weight == Weight::Client {
+        return Error::new(Kind::Rejected, message).with_hint(format!(
+            "Look at its OAuth app, or log in again: vault login {id} --force"
+        ));
     }
+    let edge = Error::from(error);
+    let hint = edge.hint().unwrap_or("Try again later.").to_owned();
+    Error::new(Kind::Unreachable, message).with_hint(hint)
 }
 
-fn cannot_save(id: &ConnectionId, error: Error) -> Error {
+/// Nobody was asked, since the answer could not have been kept.
+fn not_asked(id: &ConnectionId, error: &Error) -> Error {
     let message =
-        format!("The token of {id} was not renewed, since nothing could be saved: {error}");
+        format!("The token of {id} was not renewed, since the vault cannot be written: {error}");
     let hint = error.hint().unwrap_or("See what is amiss: vault doctor");
-    let hint = hint.to_owned();
     Error::new(error.kind(), message).with_hint(hint)
+}
+
+fn lost(id: &ConnectionId, error: &Error) -> Error {
+    let message = format!(
+        "The token of {id} was renewed, but could not be saved, and the old one is spent: {error}"
+    );
+    Error::new(error.kind(), message).with_hint(log_in(id))
 }

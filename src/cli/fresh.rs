@@ -1,10 +1,13 @@
 //! Tokens that are good for a while, for whoever reads one.
 
+use std::any::Any;
+
 use super::context::Context;
 use crate::broker::renew::Renewer;
 use crate::credential::{AuthKind, Credential};
 use crate::error::Result;
 use crate::name::ConnectionId;
+use crate::net::Client;
 use crate::provider::Definition;
 use crate::seal::VaultKey;
 use crate::vault::Store;
@@ -29,9 +32,9 @@ impl Context {
             return Ok(seen);
         }
         let client = self.client();
-        let fresh = self
-            .renewer(store, key, &client)
-            .fresh(id, definition, seen)?;
+        let undisturbed = || self.terminal.undisturbed();
+        let renewer = self.renewer(store, key, &client, &undisturbed);
+        let fresh = renewer.fresh(id, definition, seen)?;
         if let Some(trouble) = fresh.trouble {
             let until = fresh.credential.value.expires_at;
             let until = until.map_or(String::new(), |end| format!(" It is good until {end}."));
@@ -45,13 +48,15 @@ impl Context {
         &self,
         store: &'a Store,
         key: &'a VaultKey,
-        client: &'a crate::net::Client,
+        client: &'a Client,
+        undisturbed: &'a dyn Fn() -> Box<dyn Any>,
     ) -> Renewer<'a> {
         Renewer {
             store,
             key,
             client,
             moment: self.moment(COMMAND),
+            undisturbed,
         }
     }
 }

@@ -52,6 +52,24 @@ impl Signals {
         })
     }
 
+    /// Keeps a signal from ending the program until what this gives is
+    /// dropped; one that came meanwhile then does.
+    pub fn hold(&self) -> io::Result<Held> {
+        self.register()?;
+        let which = Arc::new(AtomicUsize::new(0));
+        let mut handlers = Vec::new();
+        for signal in ENDING {
+            let number = usize::try_from(signal).unwrap_or_default();
+            handlers.push(flag::register_usize(signal, Arc::clone(&which), number)?);
+        }
+        self.unwatched.store(false, Ordering::SeqCst);
+        Ok(Held {
+            unwatched: Arc::clone(&self.unwatched),
+            handlers,
+            which,
+        })
+    }
+
     fn register(&self) -> io::Result<()> {
         let mut registered = self
             .registered
@@ -65,6 +83,26 @@ impl Signals {
             *registered = true;
         }
         Ok(())
+    }
+}
+
+/// Signals that wait.
+#[derive(Debug)]
+pub struct Held {
+    unwatched: Arc<AtomicBool>,
+    handlers: Vec<SigId>,
+    which: Arc<AtomicUsize>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.unwatched.store(true, Ordering::SeqCst);
+        for handler in self.handlers.drain(..) {
+            low_level::unregister(handler);
+        }
+        if let Ok(signal @ 1..) = i32::try_from(self.which.load(Ordering::SeqCst)) {
+            let _ = emulate_default_handler(signal);
+        }
     }
 }
 

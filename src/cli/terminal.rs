@@ -50,6 +50,12 @@ impl Terminal {
         Self::new(output, true)
     }
 
+    /// Keeps Ctrl-C and its like from ending the program until what this
+    /// gives is dropped. Where that cannot be had, things go on without.
+    pub fn undisturbed(&self) -> Box<dyn std::any::Any> {
+        Box::new(self.signals.hold().ok())
+    }
+
     /// Warns of something once.
     pub fn warn_once(&self, message: &str) {
         if self.is_new(message) {
@@ -182,10 +188,10 @@ impl Terminal {
     }
 }
 
-/// A line that is being read on a thread of its own. Whoever drops it lets
+/// Lines that are read on a thread of its own. Whoever drops it lets
 /// go of the terminal soon.
 pub struct LineReader {
-    line: tokio::sync::oneshot::Receiver<Option<Secret>>,
+    lines: tokio::sync::mpsc::Receiver<Secret>,
     stop: Arc<AtomicBool>,
 }
 
@@ -194,21 +200,25 @@ impl LineReader {
     const LONGEST: usize = 64 * 1024;
 
     fn of(source: OwnedFd) -> Self {
-        let (tell, line) = tokio::sync::oneshot::channel();
+        let (tell, lines) = tokio::sync::mpsc::channel(1);
         let stop = Arc::new(AtomicBool::new(false));
         let is_over = Arc::clone(&stop);
         std::thread::spawn(move || {
-            // Nobody waits any more: then nobody needs it.
-            let _ = tell.send(read_line(&source, &is_over));
+            while let Some(line) = read_line(&source, &is_over) {
+                // Nobody waits any more: then nobody needs it.
+                if tell.blocking_send(line).is_err() {
+                    return;
+                }
+            }
         });
-        Self { line, stop }
+        Self { lines, stop }
     }
 
-    /// The line; never, where the other side was closed.
-    pub async fn line(mut self) -> Secret {
-        match (&mut self.line).await {
-            Ok(Some(line)) => line,
-            _ => std::future::pending().await,
+    /// The next line; never, where the other side was closed.
+    pub async fn line(&mut self) -> Secret {
+        match self.lines.recv().await {
+            Some(line) => line,
+            None => std::future::pending().await,
         }
     }
 }

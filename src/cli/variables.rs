@@ -26,13 +26,15 @@ pub enum Wanted<'a> {
     Named(&'a [Target]),
 }
 
-/// What the variables are to be called.
+/// What the variables are to be called, and what they hold.
 #[derive(Default)]
 pub struct Naming<'a> {
     /// Put before each name.
     pub prefix: &'a str,
     /// Other names for fields.
     pub names: &'a [(FieldName, VariableName)],
+    /// Tokens are taken as they are stored, and none is renewed.
+    pub as_stored: bool,
 }
 
 /// One variable, where it comes from, and its value.
@@ -195,7 +197,10 @@ impl Gatherer<'_> {
             Err(error) => return Err(error),
         };
         let (store, key) = (self.store, self.key);
-        let fresh = self.context.fresh(store, key, id, &definition, credential);
+        let fresh = match self.naming.as_stored {
+            true => Ok(credential),
+            false => self.context.fresh(store, key, id, &definition, credential),
+        };
         let mut credential = match fresh {
             Ok(credential) => credential,
             // One login that has ended keeps no other key from its reader.

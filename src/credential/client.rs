@@ -1,6 +1,9 @@
 //! An OAuth client: who asks for tokens. A person registered it, or it
 //! registered itself; kept in the vault once per provider.
 
+use jiff::Timestamp;
+
+use super::codec::optional_time;
 use crate::json::{JsonError, Members, ObjectWriter, Unknown};
 use crate::secret::{Secret, SecretBuffer};
 
@@ -65,6 +68,8 @@ pub struct OAuthClient {
     pub redirect_uri: Option<String>,
     /// The server's addresses, where they were asked for.
     pub endpoints: Option<Endpoints>,
+    /// When its secret ends.
+    pub expires_at: Option<Timestamp>,
     /// Where a registration is managed (RFC 7592), and the token for it.
     pub registration: Option<(String, Secret)>,
     unknown: Unknown,
@@ -80,6 +85,7 @@ impl OAuthClient {
             server: String::new(),
             redirect_uri: None,
             endpoints: None,
+            expires_at: None,
             registration: None,
             unknown: Unknown::default(),
         }
@@ -101,6 +107,7 @@ impl OAuthClient {
             server: self.server.clone(),
             redirect_uri: self.redirect_uri.clone(),
             endpoints: self.endpoints.clone(),
+            expires_at: self.expires_at,
             registration: registration.map(|(url, token)| (url.clone(), token.duplicate())),
             unknown: self.unknown.clone(),
         }
@@ -129,6 +136,7 @@ impl OAuthClient {
             server: members.take("server")?.unwrap_or_default(),
             redirect_uri: members.take("redirect_uri")?,
             endpoints: (endpoints != Endpoints::default()).then_some(endpoints),
+            expires_at: optional_time(&mut members, "expires_at")?,
             registration: url.zip(token),
             unknown: members.into_unknown(),
         })
@@ -152,6 +160,8 @@ impl OAuthClient {
             object.optional("device_authorization_url", known.device.as_ref());
             object.optional("registration_endpoint", known.registration.as_ref());
         }
+        let end = self.expires_at.map(|end| end.to_string());
+        object.optional("expires_at", end.as_ref());
         if let Some((url, token)) = &self.registration {
             object.member("registration_url", url);
             object.secret("registration_token", token);

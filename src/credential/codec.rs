@@ -129,7 +129,7 @@ fn time(members: &mut Members<'_>, name: &'static str) -> Result<Timestamp, Json
     optional_time(members, name)?.ok_or(JsonError::Member(name))
 }
 
-fn optional_time(
+pub(super) fn optional_time(
     members: &mut Members<'_>,
     name: &'static str,
 ) -> Result<Option<Timestamp>, JsonError> {

@@ -226,7 +226,7 @@ impl Credential {
         Self {
             kind: self.kind,
             status: self.status,
-            value: self.value.copy_at(self.value.stored_at),
+            value: self.value.duplicate(),
             history: Vec::new(),
             created_at: self.created_at,
             updated_at: self.updated_at,
@@ -241,10 +241,19 @@ impl Credential {
         values.flat_map(|value| value.fields.into_values())
     }
 
-    /// The status, with the time taken into account.
+    /// Whether there is something to get the next tokens with.
+    pub fn is_renewable(&self) -> bool {
+        let value = &self.value;
+        self.kind == AuthKind::OAuth
+            && (value.field("refresh_token").is_some()
+                || value.flow == Some(Flow::ClientCredentials))
+    }
+
+    /// The status, with the time taken into account. A login whose tokens
+    /// renew themselves does not end with one of them.
     pub fn status_at(&self, now: Timestamp) -> Status {
         match (self.status, self.value.expires_at) {
-            (Status::Connected, Some(end)) if end <= now => Status::Expired,
+            (Status::Connected, Some(end)) if end <= now && !self.is_renewable() => Status::Expired,
             (status, _) => status,
         }
     }
@@ -288,6 +297,12 @@ impl Value {
                     .get(name)
                     .is_some_and(|other| value.matches(other))
             })
+    }
+
+    /// Another copy, named so that it is seen in review.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        self.copy_at(self.stored_at)
     }
 
     fn copy_at(&self, now: Timestamp) -> Self {

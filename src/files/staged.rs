@@ -134,15 +134,20 @@ impl Room {
     /// # Errors
     /// The temporary file cannot be made, filled or synced.
     pub fn take(target: &Path, bytes: usize) -> Result<Self, FileError> {
-        const BLOCK: [u8; 4096] = [b' '; 4096];
+        // Bytes that no file system stores in less room than they have. (One
+        // that never writes in place may still want more for the second time.)
+        let mut block = [0; 4096];
+        getrandom::getrandom(&mut block)
+            .map_err(io::Error::from)
+            .at("write", target)?;
         let path = temporary_path(target);
         let mut file = create_new_private(&path).at("write", &path)?;
         let staged = Staged {
             path,
             placed: false,
         };
-        for _ in 0..bytes.div_ceil(BLOCK.len()) {
-            file.write_all(&BLOCK).at("write", staged.path())?;
+        for _ in 0..bytes.div_ceil(block.len()) {
+            file.write_all(&block).at("write", staged.path())?;
         }
         file.sync_all().at("sync", staged.path())?;
         Ok(Self { staged, file })

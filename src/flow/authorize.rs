@@ -6,14 +6,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::pairs::Pairs;
 use super::request::joined;
 use super::{FlowError, Server};
 use crate::credential::attach::{Encoding, encoded};
 use crate::provider::Protocol;
 use crate::secret::Secret;
-
-/// Where the browser is sent back to, unless a definition says otherwise.
-const PATH: &str = "/callback";
 
 /// One try to log in: what is unguessable about it, fresh each time.
 pub struct Attempt {
@@ -41,8 +39,7 @@ impl Attempt {
     /// A new one, 32 random bytes each, that comes back to this port.
     pub fn new(server: &Server, port: u16) -> Self {
         let state = random();
-        let redirect = &server.oauth.redirect;
-        let mut path = redirect.path.clone().unwrap_or_else(|| PATH.to_owned());
+        let mut path = server.oauth.redirect.path().to_owned();
         // It sends nothing back but the code.
         let state_in_path = server.protocol() == Protocol::OpenRouter;
         if state_in_path {
@@ -124,39 +121,32 @@ impl Attempt {
             ));
         };
         let query = query.split('#').next().unwrap_or(query);
-        let mut found: Vec<(&str, Zeroizing<String>)> = Vec::new();
-        for pair in query.split('&') {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            if found.iter().any(|(known, _)| *known == name) {
-                return Err(FlowError::Pasted("says something twice"));
-            }
-            let value = decoded(value).ok_or(FlowError::Pasted("is damaged"))?;
-            found.push((name, value));
-        }
-        let get = |name: &str| {
-            let found = found.iter().find(|(known, _)| *known == name);
-            found.map(|(_, value)| Secret::from(value.to_string()))
+        let mut pairs =
+            Pairs::parse(query.as_bytes()).map_err(|_| FlowError::Pasted("is damaged"))?;
+        let mut take = |name: &str| {
+            let taken = pairs.take(name);
+            taken.map_err(|_| FlowError::Pasted("says something twice"))
         };
         let state = match self.state_in_path {
             true => before
                 .rsplit('/')
                 .next()
                 .map(|last| Secret::from(last.to_owned())),
-            false => get("state"),
+            false => take("state")?,
         };
         let state = state.ok_or(FlowError::Pasted("has no state in it"))?;
         if !state.matches(&self.state) {
             return Err(FlowError::Pasted("is of another login than this one"));
         }
-        if let Some(error) = get("error") {
-            let described = get("error_description");
+        if let Some(error) = take("error")? {
+            let described = take("error_description")?;
             let described = described.as_ref().map(Secret::reveal);
             return Err(denied(server, error.reveal(), described));
         }
-        let code = get("code").filter(|code| !code.is_empty());
+        let code = take("code")?.filter(|code| !code.is_empty());
         Ok(Redirected {
             code: code.ok_or(FlowError::Pasted("has no code in it"))?,
-            issuer: get("iss").map(|issuer| issuer.reveal().to_owned()),
+            issuer: take("iss")?.map(|issuer| issuer.reveal().to_owned()),
         })
     }
 }
@@ -189,10 +179,12 @@ pub fn denied(server: &Server, error: &str, description: Option<&str>) -> FlowEr
 /// # Errors
 /// It says to be from another one.
 pub fn check_issuer(server: &Server, issuer: Option<&str>) -> Result<(), FlowError> {
-    let (Some(expected), Some(given)) = (server.issuer.as_deref(), issuer) else {
-        return Ok(());
+    let is_right = match (server.issuer.as_deref(), issuer) {
+        (Some(expected), Some(given)) => expected == given,
+        (_, None) => !server.says_who,
+        (None, Some(_)) => true,
     };
-    if expected == given {
+    if is_right {
         return Ok(());
     }
     Err(FlowError::Issuer {
@@ -205,25 +197,6 @@ fn random() -> Secret {
     let mut bytes = Zeroizing::new([0; 32]);
     getrandom::getrandom(&mut *bytes).expect("the system gives random bytes");
     Secret::from(URL_SAFE_NO_PAD.encode(*bytes))
-}
-
-/// A value of a query, with its percent signs read.
-fn decoded(value: &str) -> Option<Zeroizing<String>> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(value.len()));
-    let mut rest = value.as_bytes();
-    while let Some((first, more)) = rest.split_first() {
-        rest = more;
-        bytes.push(match first {
-            b'%' => {
-                let digits = std::str::from_utf8(rest.get(..2)?).ok()?;
-                rest = &rest[2..];
-                u8::from_str_radix(digits, 16).ok()?
-            }
-            b'+' => b' ',
-            other => *other,
-        });
-    }
-    String::from_utf8(bytes.to_vec()).ok().map(Zeroizing::new)
 }
 
 #[cfg(test)]
@@ -278,6 +251,7 @@ mod tests {
         }
         let address = attempt().address(&server, "id", &[]).ok().unwrap();
         assert!(!address.contains("state=plain") && !address.contains("method=plain"));
+        assert!(!address.contains("redirect_uri=plain"));
         assert!(address.contains("prompt=plain"));
         assert_eq!(address.matches("state=").count(), 1);
     }
@@ -338,5 +312,7 @@ mod tests {
         assert!(check_issuer(&server, Some("https://a.example.com")).is_ok());
         assert!(check_issuer(&server, None).is_ok());
         assert!(check_issuer(&server, Some("https://a.example.com/")).is_err());
+        server.says_who = true;
+        assert!(check_issuer(&server, None).is_err(), "it promised to say");
     }
 }

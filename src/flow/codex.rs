@@ -8,12 +8,13 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::device::seconds;
-use super::request::{Parameters, ask, compose, plain};
-use super::{FlowError, Server, Tokens, jwt};
+use super::request::{Parameters, Prepared, ask, compose, plain};
+use super::tokens::Step;
+use super::{FlowError, Server, Tokens, Weight, jwt};
 use crate::credential;
-use crate::credential::client::{OAuthClient, Proof};
+use crate::credential::client::OAuthClient;
 use crate::json::ObjectWriter;
-use crate::net::{Address, Client, Request};
+use crate::net::{Address, Client};
 use crate::provider::{Protocol, Writing};
 use crate::secret::{Secret, SecretBuffer};
 
@@ -148,7 +149,7 @@ pub(super) async fn refresh(
     ];
     let request = compose(address, &parameters, Writing::Json, None);
     match ask(server, request, client).await {
-        Ok(body) => Tokens::read(server, body, now),
+        Ok(body) => Tokens::read(server, body, Step::Renewal, now),
         Err(FlowError::Refused {
             server,
             code,
@@ -163,6 +164,11 @@ pub(super) async fn refresh(
             description,
             status: 401,
         }),
+        // Its own words for the end; all else is worth another try.
+        Err(error) if error.weight() == Weight::Client => Err(FlowError::Trouble {
+            server: server.name.clone(),
+            status: error.status(),
+        }),
         Err(error) => Err(error),
     }
 }
@@ -172,7 +178,7 @@ pub(super) fn revocation(
     address: Address,
     parameters: &Parameters<'_>,
     app: &OAuthClient,
-) -> Request {
+) -> Prepared {
     let mut parameters: Vec<(&str, Secret)> = parameters
         .iter()
         .map(|(name, value)| (*name, value.duplicate()))
@@ -209,6 +215,10 @@ fn account_id(id_token: &Secret) -> Option<String> {
 pub fn is_old(renewed_at: Timestamp, now: Timestamp) -> bool {
     now.duration_since(renewed_at) > SignedDuration::from_hours(24 * RENEW_AFTER_DAYS)
 }
+
+/// What whoever takes a login over, or hands one out, has to know.
+pub const SHARED: &str = "Codex and vault now hold the same login, and whoever renews it first \
+                          logs the other one out. Use it from one of them.";
 
 /// The file that `codex login` writes.
 #[derive(Deserialize)]
@@ -281,11 +291,6 @@ pub fn write_auth_file(value: &credential::Value) -> Option<Secret> {
     Secret::from_utf8(buffer.into_bytes()).ok()
 }
 
-/// The client of the Codex CLI has no secret.
-pub fn client(id: &str) -> OAuthClient {
-    OAuthClient::new(id.to_owned(), None, Proof::None)
-}
-
 /// The issuer, without a path.
 fn origin(server: &Server) -> Result<String, FlowError> {
     let address = server.address("token address", server.endpoints.token.as_ref())?;
@@ -293,7 +298,11 @@ fn origin(server: &Server) -> Result<String, FlowError> {
     Ok(format!("{scheme}://{}", address.host_header()))
 }
 
-fn request(server: &Server, path: &str, parameters: &Parameters<'_>) -> Result<Request, FlowError> {
+fn request(
+    server: &Server,
+    path: &str,
+    parameters: &Parameters<'_>,
+) -> Result<Prepared, FlowError> {
     let url = format!("{}{path}", origin(server)?);
     let address = server.address("device address", Some(&url))?;
     Ok(compose(address, parameters, Writing::Json, None))

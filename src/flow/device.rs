@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::request::{Parameters, ask, compose, joined, plain};
+use super::tokens::Step;
 use super::{FlowError, Server, Tokens};
 use crate::credential::client::OAuthClient;
 use crate::net::Client;
@@ -16,8 +17,6 @@ use crate::secret::Secret;
 
 /// Between two questions, where the server says nothing.
 const INTERVAL: u64 = 5;
-/// More is never waited between two questions.
-const LONGEST_INTERVAL: u64 = 60;
 /// A code lives no longer, whatever the server says.
 const LONGEST_LIFE: u64 = 30 * 60;
 /// No code that a person types is longer.
@@ -75,7 +74,7 @@ pub async fn begin(
         life: Duration::from_secs(number("expires_in").unwrap_or(900).min(LONGEST_LIFE)),
         interval: number("interval")
             .unwrap_or(INTERVAL)
-            .clamp(1, LONGEST_INTERVAL),
+            .clamp(1, LONGEST_LIFE),
     })
 }
 
@@ -105,7 +104,7 @@ pub async fn wait(
                 FlowError::Net(_) | FlowError::Trouble { .. } => interval * 2,
                 _ => return Err(error),
             };
-            interval = slower.min(LONGEST_INTERVAL);
+            interval = slower.min(LONGEST_LIFE);
         }
     };
     tokio::time::timeout(code.life, polling)
@@ -133,7 +132,8 @@ async fn poll(
     ];
     let address = server.address("token address", server.endpoints.token.as_ref())?;
     let request = compose(address, &parameters, writing(server), Some(app));
-    Tokens::read(server, ask(server, request, client).await?, now)
+    let body = ask(server, request, client).await?;
+    Tokens::read(server, body, Step::Login, now)
 }
 
 fn writing(server: &Server) -> Writing {

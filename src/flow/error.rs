@@ -79,6 +79,9 @@ pub enum FlowError {
     File(&'static str),
 }
 
+/// Our own word: the tokens are of somebody else.
+pub const ANOTHER_ACCOUNT: &str = "another_account";
+
 fn said(code: &str, description: Option<&str>) -> String {
     match (code, description) {
         (code, Some(description)) => format!("{description} ({code})"),
@@ -119,11 +122,25 @@ impl FlowError {
             | "refresh_token_invalidated"
             | "token_revoked"
             | "token_expired"
-            | "account_inactive" => Weight::Final,
+            | "account_inactive"
+            | ANOTHER_ACCOUNT => Weight::Final,
             "temporarily_unavailable" | "server_error" | "slow_down" | "ratelimited" => {
                 Weight::Passing
             }
             _ => Weight::Client,
+        }
+    }
+
+    /// Whether a token that was to be ended had ended already.
+    pub(super) fn says_ended(&self) -> bool {
+        self.weight() == Weight::Final || self.is_code("invalid_token")
+    }
+
+    /// The HTTP status, where there was one.
+    pub(super) fn status(&self) -> u16 {
+        match self {
+            Self::Refused { status, .. } | Self::Trouble { status, .. } => *status,
+            _ => 0,
         }
     }
 
@@ -179,7 +196,7 @@ impl From<FlowError> for Error {
                 Kind::InvalidInput,
                 "Look at the definition: vault provider list; an own address is given with --base-url",
             ),
-            FlowError::TimedOut { .. } => (Kind::Failed, "Run the command again."),
+            FlowError::TimedOut { .. } => (Kind::Unreachable, "Run the command again."),
             FlowError::Pasted(_) => (
                 Kind::InvalidInput,
                 "Paste the whole address that the browser shows at the end. Run the command again.",
@@ -201,12 +218,14 @@ fn hint_for(code: &str) -> &'static str {
         }
         "expired_token" => "Run the command again, and type the code sooner.",
         "invalid_scope" => "Ask for others: --scopes a,b",
-        "redirect_uri_mismatch" => "Register http://127.0.0.1/callback with your OAuth app.",
+        "redirect_uri_mismatch" => {
+            "Register the redirect address that the provider's entry in docs/providers.md names."
+        }
         "device_flow_disabled" => "Allow the device flow in the settings of your OAuth app.",
         "invalid_client" | "incorrect_client_credentials" | "unauthorized_client" => {
             "Look at the client of your OAuth app: --client-id ID"
         }
-        _ => "Log in again: vault login PROVIDER --force",
+        _ => "Run the command again.",
     }
 }
 
@@ -245,14 +264,72 @@ mod tests {
         assert_eq!(trouble.weight(), Weight::Passing);
     }
 
+    /// One of each kind.
+    fn all() -> Vec<FlowError> {
+        let server = || "Example".to_owned();
+        vec![
+            FlowError::Net(NetError::Lookup {
+                host: "a.example.com".to_owned(),
+                reason: "no such host".to_owned(),
+            }),
+            refused("invalid_grant"),
+            FlowError::Trouble {
+                server: server(),
+                status: 503,
+            },
+            FlowError::Odd {
+                server: server(),
+                what: "is no JSON",
+            },
+            FlowError::Endpoint {
+                server: server(),
+                what: "token address",
+                reason: "its definition has none".to_owned(),
+            },
+            FlowError::TimedOut { server: server() },
+            FlowError::Pasted("has no code in it"),
+            FlowError::Issuer { server: server() },
+            FlowError::File("The file is none"),
+        ]
+    }
+
     #[test]
-    fn every_failure_says_what_to_do() {
-        let error = Error::from(refused("invalid_grant"));
-        assert_eq!(error.kind(), Kind::Rejected);
+    fn every_failure_has_a_kind_and_says_what_to_do() {
+        let kinds = [
+            Kind::Unreachable,
+            Kind::Rejected,
+            Kind::Unreachable,
+            Kind::Unreachable,
+            Kind::InvalidInput,
+            Kind::Unreachable,
+            Kind::InvalidInput,
+            Kind::Rejected,
+            Kind::InvalidInput,
+        ];
+        for (failure, kind) in all().into_iter().zip(kinds) {
+            let said = failure.to_string();
+            let error = Error::from(failure);
+            assert_eq!(error.kind(), kind, "{said}");
+            assert!(error.hint().is_some_and(|hint| !hint.is_empty()), "{said}");
+            // A host begins as hosts do.
+            let begins = error.to_string().starts_with(char::is_uppercase);
+            assert!(begins || said.starts_with("a.example.com"), "{error}");
+        }
         assert_eq!(
-            error.to_string(),
+            Error::from(refused("invalid_grant")).to_string(),
             "Example refuses: the login has ended (invalid_grant)"
         );
-        assert!(error.hint().is_some());
+    }
+
+    #[test]
+    fn every_word_that_we_know_has_a_hint_of_its_own_or_the_usual_one() {
+        for code in [
+            "access_denied",
+            "expired_token",
+            "invalid_scope",
+            "redirect_uri_mismatch",
+        ] {
+            assert_ne!(hint_for(code), hint_for("something else"), "{code}");
+        }
     }
 }

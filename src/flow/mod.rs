@@ -14,13 +14,14 @@ pub mod device;
 mod error;
 mod jwt;
 pub mod local;
+mod pairs;
 pub mod register;
 mod request;
 pub mod revoke;
 mod server;
 mod tokens;
 
-pub use self::error::{FlowError, Weight};
+pub use self::error::{ANOTHER_ACCOUNT, FlowError, Weight};
 pub use self::request::{client_credentials, exchange, refresh};
 pub use self::server::Server;
 pub use self::tokens::Tokens;

@@ -1,9 +1,10 @@
 //! Finding a server's addresses (RFC 8414) and registering a client there
 //! (RFC 7591). Nothing of it is stored before a login succeeded.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::request::{compose, read, sent};
+use super::request::{ask, compose, read};
 use super::server::TIMEOUT;
 use super::{FlowError, Server};
 use crate::credential::client::{Endpoints, OAuthClient, Proof};
@@ -66,9 +67,14 @@ fn learn(server: &mut Server, issuer: &str, body: &Value) -> Result<(), FlowErro
     }
     let methods = body.get("code_challenge_methods_supported");
     let methods = methods.and_then(Value::as_array);
-    if methods.is_some_and(|methods| !methods.iter().any(|method| method == "S256")) {
+    let has_s256 = methods.is_some_and(|methods| methods.iter().any(|method| method == "S256"));
+    let by_browser = text("authorization_endpoint").is_some();
+    // Nothing said means that there is none (RFC 8414).
+    if by_browser && !has_s256 && server.oauth.pkce != Some(false) {
         return Err(server.odd("offers no PKCE with S256"));
     }
+    let promised = body.get("authorization_response_iss_parameter_supported");
+    server.says_who = promised == Some(&Value::Bool(true));
     server.learn(Endpoints {
         authorization: text("authorization_endpoint"),
         token: text("token_endpoint"),
@@ -114,11 +120,10 @@ pub async fn register(
     if !scopes.is_empty() {
         asked["scope"] = json!(super::request::joined(server, scopes));
     }
-    let mut request = compose(address, &Vec::new(), Writing::Json, None);
-    request.body = Some(Secret::from(asked.to_string()));
-    let hidden = sent(&request);
-    let answer = client.send(request).await?;
-    let mut body = read(server, answer, &hidden)?;
+    let mut prepared = compose(address, &Vec::new(), Writing::Json, None);
+    prepared.request.body = Some(Secret::from(asked.to_string()));
+    let mut body = ask(server, prepared, client).await?;
+    let expires_at = secret_end(&body);
     let mut take = |name: &str| match body.get_mut(name).map(Value::take) {
         Some(Value::String(text)) if !text.is_empty() => Some(text),
         _ => None,
@@ -133,6 +138,7 @@ pub async fn register(
         (Some(_), None) => Proof::Basic,
     };
     let mut registered = OAuthClient::new(id, secret, proof);
+    registered.expires_at = expires_at;
     let (url, token) = (
         take("registration_client_uri"),
         take("registration_access_token"),
@@ -142,6 +148,12 @@ pub async fn register(
     registered.redirect_uri = Some(redirect_uri.to_owned());
     registered.endpoints = Some(server.endpoints.clone());
     Ok(registered)
+}
+
+/// When the client's secret ends; 0 is never.
+fn secret_end(body: &Value) -> Option<Timestamp> {
+    let seconds = body.get("client_secret_expires_at")?.as_i64()?;
+    Timestamp::from_second(seconds).ok().filter(|_| seconds > 0)
 }
 
 /// Whether an address is on the host that it was named by: its token goes
@@ -184,6 +196,7 @@ mod tests {
                 "issuer": issuer,
                 "authorization_endpoint": "https://a.example.com/auth",
                 "token_endpoint": "https://a.example.com/token",
+                "code_challenge_methods_supported": ["plain", "S256"],
             });
             for (name, value) in more.as_object().unwrap() {
                 body[name] = value.clone();
@@ -195,6 +208,8 @@ mod tests {
         assert!(learned("https://evil.example", json!({})).is_err());
         let plain = json!({"code_challenge_methods_supported": ["plain"]});
         assert!(learned("https://a.example.com", plain).is_err());
+        let silent = json!({"code_challenge_methods_supported": null});
+        assert!(learned("https://a.example.com", silent).is_err());
         let open = json!({"token_endpoint": "http://a.example.com/token"});
         assert!(learned("https://a.example.com", open).is_err());
     }

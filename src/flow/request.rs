@@ -9,6 +9,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::server::TIMEOUT;
+use super::tokens::Step;
 use super::{FlowError, Server, Tokens, codex};
 use crate::credential::attach::{Encoding, encoded};
 use crate::credential::client::{OAuthClient, Proof};
@@ -19,8 +20,8 @@ use crate::text::printable;
 
 /// More of a server's sentence is not shown.
 const LONGEST_TOLD: usize = 200;
-/// A shorter text stands in every other one.
-const SHORTEST_HIDDEN: usize = 4;
+/// A shorter text, such as a grant's name, is no secret.
+const SHORTEST_HIDDEN: usize = 8;
 
 /// Parameters of a request, in order.
 pub(super) type Parameters<'a> = Vec<(&'a str, Secret)>;
@@ -47,7 +48,8 @@ pub async fn exchange(
     if server.protocol() == Protocol::OpenRouter {
         parameters.push(("code_challenge_method", plain("S256")));
         let request = written(server, &parameters, Writing::Json, None)?;
-        return Tokens::read(server, ask(server, request, client).await?, now);
+        let body = ask(server, request, client).await?;
+        return Tokens::read(server, body, Step::Login, now);
     }
     parameters.insert(0, ("grant_type", plain("authorization_code")));
     parameters.push(("redirect_uri", plain(redirect_uri)));
@@ -76,7 +78,8 @@ pub async fn refresh(
     let address = own.or(server.endpoints.token.as_ref());
     let address = server.address("refresh address", address)?;
     let request = compose(address, &parameters, server.oauth.token_request, Some(app));
-    Tokens::read(server, ask(server, request, client).await?, now)
+    let body = ask(server, request, client).await?;
+    Tokens::read(server, body, Step::Renewal, now)
 }
 
 /// Asks for tokens as the client itself.
@@ -111,7 +114,8 @@ pub(super) async fn tokens(
     now: Timestamp,
 ) -> Result<Tokens, FlowError> {
     let request = written(server, &parameters, server.oauth.token_request, Some(app))?;
-    Tokens::read(server, ask(server, request, client).await?, now)
+    let body = ask(server, request, client).await?;
+    Tokens::read(server, body, Step::Login, now)
 }
 
 fn written(
@@ -119,9 +123,16 @@ fn written(
     parameters: &Parameters<'_>,
     writing: Writing,
     app: Option<&OAuthClient>,
-) -> Result<Request, FlowError> {
+) -> Result<Prepared, FlowError> {
     let address = server.address("token address", server.endpoints.token.as_ref())?;
     Ok(compose(address, parameters, writing, app))
+}
+
+/// A request, and everything in it that an answer must not repeat to a
+/// person.
+pub(super) struct Prepared {
+    pub request: Request,
+    pub hidden: Vec<Secret>,
 }
 
 /// A request with these parameters, and with the client's proof.
@@ -130,7 +141,7 @@ pub(super) fn compose(
     parameters: &Parameters<'_>,
     writing: Writing,
     app: Option<&OAuthClient>,
-) -> Request {
+) -> Prepared {
     let mut parameters: Vec<(&str, Secret)> = parameters
         .iter()
         .map(|(name, value)| (*name, value.duplicate()))
@@ -153,13 +164,35 @@ pub(super) fn compose(
         Writing::Json => ("application/json", json(&parameters)),
     };
     headers.push(("content-type".to_owned(), plain(content_type)));
-    Request {
-        method: "POST".to_owned(),
-        address,
-        headers,
-        body: Some(body),
-        timeout: TIMEOUT,
+    let of_app = app.and_then(|app| app.secret.as_ref());
+    let values = parameters.iter().map(|(_, value)| value);
+    let hidden = values.chain(of_app).flat_map(forms).collect();
+    Prepared {
+        hidden,
+        request: Request {
+            method: "POST".to_owned(),
+            address,
+            headers,
+            body: Some(body),
+            timeout: TIMEOUT,
+        },
     }
+}
+
+/// A text in every form in which it may come back.
+pub(super) fn forms(text: &Secret) -> Vec<Secret> {
+    if text.len() < SHORTEST_HIDDEN {
+        return Vec::new();
+    }
+    let text = text.reveal();
+    let in_json = Zeroizing::new(serde_json::Value::from(text).to_string());
+    vec![
+        plain(text),
+        plain(encoded(text, Encoding::Query)),
+        plain(encoded(text, Encoding::Segment)),
+        plain(in_json.trim_matches('"')),
+        plain(STANDARD.encode(text)),
+    ]
 }
 
 /// Basic authentication of a client; both parts are encoded first (RFC 6749,
@@ -202,26 +235,11 @@ fn json(parameters: &[(&str, Secret)]) -> Secret {
 /// Sends a request and returns what a good answer holds.
 pub(super) async fn ask(
     server: &Server,
-    request: Request,
+    prepared: Prepared,
     client: &Client,
 ) -> Result<Value, FlowError> {
-    let hidden = sent(&request);
-    let answer = client.send(request).await?;
-    read(server, answer, &hidden)
-}
-
-/// Everything of a request that an answer could repeat.
-pub(super) fn sent(request: &Request) -> Vec<Secret> {
-    let headers = request.headers.iter().map(|(_, value)| value);
-    let mut hidden = Vec::new();
-    for text in headers.chain(&request.body) {
-        let parts = text
-            .reveal()
-            .split(['&', '=', '"', ' ', ',', ':'])
-            .filter(|part| part.len() >= SHORTEST_HIDDEN);
-        hidden.extend(parts.map(plain));
-    }
-    hidden
+    let answer = client.send(prepared.request).await?;
+    read(server, answer, &prepared.hidden)
 }
 
 /// The JSON of an answer that does not say no. Some say it with a 200
@@ -230,7 +248,7 @@ pub(super) fn read(server: &Server, answer: Answer, hidden: &[Secret]) -> Result
     let status = answer.status;
     let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
     let is_good = (200..300).contains(&status);
-    let code = body.as_ref().and_then(error_code);
+    let code = body.as_ref().and_then(|body| error_code(body, is_good));
     let is_no = body.as_ref().and_then(|body| body.get("ok")) == Some(&Value::Bool(false));
     match (body, code) {
         (Some(body), code) if !is_good || is_no || code.is_some() => Err(refusal(
@@ -247,14 +265,14 @@ pub(super) fn read(server: &Server, answer: Answer, hidden: &[Secret]) -> Result
 }
 
 /// The word for why not, where it stands in one of the usual places.
-pub(super) fn error_code(body: &Value) -> Option<String> {
+fn error_code(body: &Value, is_good: bool) -> Option<String> {
     let error = body.get("error");
     let places = [
         error.and_then(|error| error.get("code")),
         error.and_then(|error| error.get("type")),
         error,
         body.get("error_code"),
-        body.get("code").filter(|_| error.is_some()),
+        body.get("code").filter(|_| error.is_some() || !is_good),
     ];
     let word = places
         .into_iter()
@@ -303,7 +321,7 @@ fn refusal(
 
 /// A server's own text, unless something that we sent stands in it.
 pub(super) fn shown(text: &str, hidden: &[Secret]) -> Option<String> {
-    let is_ours = |secret: &Secret| secret.len() >= 8 && text.contains(secret.reveal());
+    let is_ours = |secret: &Secret| text.contains(secret.reveal());
     // The first sentence: what follows are numbers for the server's people.
     let text = text.lines().next().unwrap_or_default().trim();
     let text = text.trim_end_matches('.');
@@ -393,6 +411,29 @@ pub(in crate::flow) mod tests {
     }
 
     #[test]
+    fn whatever_form_a_secret_was_sent_in_none_is_repeated() {
+        let address = Address::parse(&plain("https://a.example.com/token"));
+        let app = OAuthClient::new("id".to_owned(), Some(plain("FAKE/client+1")), Proof::Basic);
+        let parameters = vec![("refresh_token", plain("1//0FAKE+\"x/:y"))];
+        let prepared = compose(
+            address.ok().unwrap(),
+            &parameters,
+            Writing::Form,
+            Some(&app),
+        );
+        for told in [
+            "no 1//0FAKE+\"x/:y here",
+            "no 1//0FAKE+\\\"x/:y here",
+            "no 1%2F%2F0FAKE%2B%22x%2F%3Ay here",
+            "no FAKE/client+1 here",
+            "no FAKE%2Fclient%2B1 here",
+        ] {
+            assert_eq!(shown(told, &prepared.hidden), None, "{told}");
+        }
+        assert!(shown("no such token", &prepared.hidden).is_some());
+    }
+
+    #[test]
     fn a_client_proves_itself_as_it_is_known() {
         let secret = || Some(plain("FAKE:secret"));
         let address = || {
@@ -403,7 +444,7 @@ pub(in crate::flow) mod tests {
         let body_of = |proof, writing| {
             let app = OAuthClient::new("my id".to_owned(), secret(), proof);
             let parameters = vec![("code", plain("FAKE+code"))];
-            let request = compose(address(), &parameters, writing, Some(&app));
+            let request = compose(address(), &parameters, writing, Some(&app)).request;
             let authorization = request
                 .headers
                 .iter()

@@ -1,12 +1,13 @@
 //! Ending tokens where they came from (RFC 7009), best effort: the refresh
 //! token first, since it outlives the others.
 
-use super::request::{ask, compose, plain};
+use super::request::{Prepared, ask, compose, forms, plain};
+use super::server::TIMEOUT;
 use super::{FlowError, Server, codex};
 use crate::credential::Value;
 use crate::credential::client::OAuthClient;
 use crate::net::{Client, Request};
-use crate::provider::{Protocol, Writing};
+use crate::provider::Protocol;
 use crate::secret::Secret;
 
 /// Whether a server can be asked to end tokens.
@@ -36,8 +37,8 @@ pub async fn revoke(
         // Slack answers `ok: true`, others an empty 200: no JSON is no fault.
         match ask(server, request, client).await {
             Ok(_) | Err(FlowError::Odd { .. }) => {}
-            // This kind cannot be ended, or it is not known any more.
-            Err(error) if error.is_code("unsupported_token_type") => {}
+            // This kind ends with the other one, or has ended already.
+            Err(error) if error.is_code("unsupported_token_type") || error.says_ended() => {}
             Err(error) => first_error = first_error.or(Some(error)),
         }
     }
@@ -49,7 +50,7 @@ fn request(
     app: &OAuthClient,
     token: &Secret,
     hint: &str,
-) -> Result<Request, FlowError> {
+) -> Result<Prepared, FlowError> {
     let address = server.address("revocation address", server.endpoints.revocation.as_ref())?;
     let parameters = vec![
         ("token", token.duplicate()),
@@ -65,23 +66,24 @@ fn request(
 ///
 /// # Errors
 /// The server did not say that it did.
-pub async fn forget_client(
-    server: &Server,
-    app: &OAuthClient,
-    client: &Client,
-) -> Result<(), FlowError> {
+pub async fn forget_client(app: &OAuthClient, client: &Client) -> Result<(), FlowError> {
     let Some((url, token)) = &app.registration else {
         return Ok(());
     };
+    let server = Server::of_registration(app);
     let address = server.address("registration", Some(url))?;
-    let mut request = compose(address, &Vec::new(), Writing::Json, None);
-    request.method = "DELETE".to_owned();
-    request.body = None;
     let bearer = format!("Bearer {}", token.reveal());
-    request
-        .headers
-        .push(("authorization".to_owned(), Secret::from(bearer)));
-    match ask(server, request, client).await {
+    let prepared = Prepared {
+        hidden: forms(token),
+        request: Request {
+            method: "DELETE".to_owned(),
+            address,
+            headers: vec![("authorization".to_owned(), Secret::from(bearer))],
+            body: None,
+            timeout: TIMEOUT,
+        },
+    };
+    match ask(&server, prepared, client).await {
         Ok(_) | Err(FlowError::Odd { .. }) => Ok(()),
         Err(error) => Err(error),
     }

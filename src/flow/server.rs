@@ -24,6 +24,8 @@ pub struct Server {
     pub endpoints: Endpoints,
     /// Where tokens are renewed, where that is elsewhere.
     pub refresh: Option<String>,
+    /// Whether it promised to say who it is with each answer (RFC 9207).
+    pub says_who: bool,
 }
 
 /// Reads fields of a connection that are no secret.
@@ -68,10 +70,24 @@ impl Server {
         Ok(Self {
             issuer,
             refresh: fill("refresh address", &oauth.refresh_url)?,
+            says_who: false,
             oauth: oauth.clone(),
             endpoints,
             name,
         })
+    }
+
+    /// The server that a client registered itself with, for its end: nothing
+    /// but its name is needed.
+    pub(super) fn of_registration(app: &OAuthClient) -> Self {
+        Self {
+            name: app.server.clone(),
+            oauth: OAuth::default(),
+            issuer: None,
+            endpoints: Endpoints::default(),
+            refresh: None,
+            says_who: false,
+        }
     }
 
     /// With what a client learned of the server, where the definition is

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{FlowError, Server, jwt};
 use crate::credential;
 use crate::name::FieldName;
-use crate::provider::Protocol;
+use crate::provider::{Flow, Protocol};
 use crate::secret::Secret;
 
 /// Larger ones fit into no header.
@@ -15,6 +15,15 @@ const LARGEST: usize = 32 * 1024;
 const LONGEST_TEXT: usize = 500;
 /// Nobody's token lives longer; what claims to is unknown.
 const LONGEST_SECONDS: i64 = 400 * 24 * 3600;
+
+/// What was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Tokens for a login.
+    Login,
+    /// The next ones.
+    Renewal,
+}
 
 /// What a token address gave.
 pub struct Tokens {
@@ -45,6 +54,7 @@ impl Tokens {
     pub(super) fn read(
         server: &Server,
         mut body: Value,
+        step: Step,
         now: Timestamp,
     ) -> Result<Self, FlowError> {
         let text_at = |pointer: Option<&str>| {
@@ -53,26 +63,40 @@ impl Tokens {
         };
         let account = text_at(server.oauth.account_at.as_deref());
         let base_url = text_at(server.oauth.base_url_at.as_deref());
-        let tokens = match server.oauth.tokens_at.as_deref() {
+        // Slack has them elsewhere at a login, and at the top when renewed.
+        let place = server.oauth.tokens_at.as_deref();
+        let is_there = |pointer: &&str| {
+            step == Step::Login
+                || body
+                    .pointer(pointer)
+                    .is_some_and(|place| place.get("access_token").is_some())
+        };
+        let tokens = match place.filter(is_there) {
             Some(pointer) => body.pointer_mut(pointer),
             None => Some(&mut body),
         };
         let Some(tokens) = tokens else {
             return Err(server.odd("has no tokens where its definition says"));
         };
-        let mut take = |name: &str| -> Result<Option<Secret>, FlowError> {
-            match tokens.get_mut(name).map(Value::take) {
-                Some(Value::String(text)) if text.is_empty() => Ok(None),
-                Some(Value::String(text)) => checked(server, Secret::from(text)).map(Some),
-                Some(Value::Null) | None => Ok(None),
-                Some(_) => Err(server.odd("has a token that is no text")),
-            }
+        let mut take = |name: &str| match tokens.get_mut(name).map(Value::take) {
+            Some(Value::String(text)) if text.is_empty() => Ok(None),
+            Some(Value::String(text)) => Ok(Some(Secret::from(text))),
+            Some(Value::Null) | None => Ok(None),
+            Some(_) => Err(server.odd("has a token that is no text")),
         };
+        let is_codex = server.protocol() == Protocol::Codex;
         let access = match server.protocol() {
             Protocol::OpenRouter => take("key")?,
             _ => take("access_token")?,
         };
-        let (refresh, id_token) = (take("refresh_token")?, take("id_token")?);
+        let access = access.map(|token| checked(server, token)).transpose()?;
+        let refresh = take("refresh_token")?;
+        // Only Codex keeps it; elsewhere nothing depends on it.
+        let id_token = take("id_token").unwrap_or_default();
+        let id_token = id_token.filter(|token| token.len() <= LARGEST);
+        if refresh.as_ref().is_some_and(|token| token.len() > LARGEST) {
+            return Err(server.odd("has a refresh token that is too long"));
+        }
         let bearer = tokens.get("token_type").and_then(Value::as_str);
         // GitHub says `bearer`, Slack `user` and `bot`: only what would have
         // to be proved with a key of ours is beyond us.
@@ -90,10 +114,13 @@ impl Tokens {
             base_url,
             protocol: server.protocol(),
         };
-        if read.protocol == Protocol::Codex {
-            super::codex::complete(&mut read);
-        } else if read.access.is_none() {
+        // Codex may leave any of them out when it renews.
+        let is_partial = is_codex && step == Step::Renewal;
+        if read.access.is_none() && !(is_partial && read.refresh.is_some()) {
             return Err(server.odd("has no token"));
+        }
+        if is_codex {
+            super::codex::complete(&mut read);
         }
         Ok(read)
     }
@@ -132,7 +159,10 @@ impl Tokens {
         if has_access {
             value.expires_at = self.expires_at;
         }
-        if let Some(scopes) = self.scopes {
+        // A machine asks for the same again, and not for what it was given.
+        if let Some(scopes) = self.scopes
+            && value.flow != Some(Flow::ClientCredentials)
+        {
             value.scopes = scopes;
         }
         if value.account.is_none() {
@@ -196,7 +226,8 @@ mod tests {
     }
 
     fn read(text: &str) -> Result<Tokens, FlowError> {
-        Tokens::read(&server(), serde_json::from_str(text).unwrap(), now())
+        let body = serde_json::from_str(text).unwrap();
+        Tokens::read(&server(), body, Step::Login, now())
     }
 
     #[test]
@@ -229,13 +260,42 @@ mod tests {
             r#"{"access_token": 5}"#,
             r#"{"access_token": "FAKE\r\nX-Evil: 1"}"#,
             r#"{"access_token": "FAKE token"}"#,
-            r#"{"access_token": "FAKE", "refresh_token": "a\nb"}"#,
             r#"{"access_token": "FAKE", "token_type": "DPoP"}"#,
         ] {
             assert!(read(odd).is_err(), "{odd}");
         }
         let long = format!(r#"{{"access_token": "{}"}}"#, "F".repeat(LARGEST + 1));
         assert!(read(&long).is_err());
+    }
+
+    #[test]
+    fn a_good_token_is_not_thrown_away_for_what_is_beside_it() {
+        for beside in [
+            r#""id_token": 5"#,
+            r#""id_token": "a b""#,
+            r#""refresh_token": "a b""#,
+        ] {
+            let text = format!(r#"{{"access_token": "FAKE", {beside}}}"#);
+            assert!(read(&text).is_ok(), "{beside}");
+        }
+    }
+
+    #[test]
+    fn slack_has_tokens_elsewhere_at_a_login_and_at_the_top_when_it_renews() {
+        let mut server = server();
+        server.oauth.tokens_at = Some("/authed_user".to_owned());
+        let read = |text: &str, step| {
+            let body = serde_json::from_str(text).unwrap();
+            let read = Tokens::read(&server, body, step, now()).ok()?;
+            Some(read.access.unwrap().reveal().to_owned())
+        };
+        let login = r#"{"access_token": "FAKE-bot", "authed_user": {"access_token": "FAKE-user"}}"#;
+        assert_eq!(read(login, Step::Login).unwrap(), "FAKE-user");
+        let bot_only = r#"{"access_token": "FAKE-bot", "authed_user": {"id": "U1"}}"#;
+        assert_eq!(read(bot_only, Step::Login), None);
+        let renewal = r#"{"access_token": "FAKE-next", "refresh_token": "FAKE-r"}"#;
+        assert_eq!(read(renewal, Step::Renewal).unwrap(), "FAKE-next");
+        assert_eq!(read(renewal, Step::Login), None);
     }
 
     #[test]

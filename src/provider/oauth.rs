@@ -109,6 +109,13 @@ pub struct Redirect {
     pub path: Option<String>,
 }
 
+impl Redirect {
+    /// The path; `/callback` unless given.
+    pub fn path(&self) -> &str {
+        self.path.as_deref().unwrap_or("/callback")
+    }
+}
+
 /// The provider's authorization server. `{base_url}` and fields that are no
 /// secret may stand in each address.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]

@@ -10,7 +10,7 @@ use super::sealed::{Opened, Slotted};
 use super::store::Store;
 use super::{Document, Moment, VaultError, backup, damaged, digest};
 use crate::error::Result;
-use crate::files::{self, Folder, Room, Staged};
+use crate::files::{self, Folder, PathContext, Room, Staged};
 use crate::seal::VaultKey;
 
 /// More than new tokens add to a vault file.
@@ -109,13 +109,13 @@ impl Store {
         let mut opened = self.reopen(key)?;
         let mut reserve = Reserve {
             store: self,
-            room: None,
+            ready: None,
         };
         let (made, keep) = apply(&mut opened.document, &mut reserve)?;
         if keep == Keep::Nothing {
             return Ok(made);
         }
-        let place = reserve.room.map_or(Previous::Dropped, Previous::Room);
+        let place = reserve.ready.map_or(Previous::Dropped, Previous::Ready);
         self.write(
             &lock,
             &opened.parts,
@@ -132,11 +132,9 @@ impl Store {
     ///
     /// # Errors
     /// The disk is full, or may not be written.
-    pub fn refuse_unwritable(&self) -> Result<(), VaultError> {
-        let now = fs::metadata(&self.path).map_or(0, |metadata| metadata.len());
-        let room = usize::try_from(now).unwrap_or(0) + LARGEST_GROWTH;
-        drop(Room::take(&self.path, room)?);
-        Ok(())
+    pub fn refuse_unwritable(&self, moment: Moment<'_>) -> Result<(), VaultError> {
+        let _lock = self.lock(moment)?;
+        self.make_ready().map(drop)
     }
 
     /// Changes the ways into the vault. `apply` is given the vault as it is
@@ -256,13 +254,15 @@ impl Store {
         document.slots_digest = parts.digest();
         let plain = document.render();
         let payload = key.seal(plain.as_bytes())?;
-        let folder = Folder::open(files::folder_of(&self.path))?;
         let text = parts.render(&payload);
-        let (staged, previous) = match previous {
-            Previous::Room(room) => (room.fill(text.as_bytes())?, Previous::Dropped),
+        let (folder, staged, previous) = match previous {
+            Previous::Ready(Ready { folder, room }) => {
+                (folder, room.fill(text.as_bytes())?, Previous::Dropped)
+            }
             other => {
                 files::sweep_temporary(&self.path);
-                (Staged::write(&self.path, text.as_bytes())?, other)
+                let folder = Folder::open(files::folder_of(&self.path))?;
+                (folder, Staged::write(&self.path, text.as_bytes())?, other)
             }
         };
         self.read_back(&staged, key, plain.as_bytes())?;
@@ -279,7 +279,7 @@ impl Store {
                 Some(backup::keep(&self.backups, &self.path, generation)?)
             }
             Previous::Damaged => backup::keep_damaged(&self.backups, &self.path)?,
-            Previous::Dropped | Previous::Room(_) | Previous::None => None,
+            Previous::Dropped | Previous::Ready(_) | Previous::None => None,
         };
         if let Err(error) = staged.rename(&self.path) {
             // The vault did not change, so what was kept is no earlier file.
@@ -345,8 +345,8 @@ enum Previous {
     None,
     Kept(u64),
     Dropped,
-    /// Dropped too, and there is room for what comes in its place.
-    Room(Room),
+    /// Dropped too, and the way for what comes in its place is tried.
+    Ready(Ready),
     Damaged,
 }
 
@@ -359,23 +359,39 @@ pub enum Keep {
     Nothing,
 }
 
-/// Room on the disk for the next vault file.
+/// The way to the next vault file, tried before it is needed.
 pub struct Reserve<'a> {
     store: &'a Store,
-    room: Option<Room>,
+    ready: Option<Ready>,
 }
 
 impl Reserve<'_> {
-    /// Takes the room: from here on the vault can be written.
+    /// Makes sure that the vault can be replaced: takes the room, and puts a
+    /// copy of the vault in its own place, as the commit will.
     ///
     /// # Errors
-    /// It cannot: the disk is full, or may not be written.
+    /// It cannot: the disk is full, or something may not be written.
     pub fn take(&mut self) -> Result<(), VaultError> {
-        let path = &self.store.path;
-        files::sweep_temporary(path);
-        let now = fs::metadata(path).map_or(0, |metadata| metadata.len());
-        let now = usize::try_from(now).unwrap_or(0);
-        self.room = Some(Room::take(path, now + LARGEST_GROWTH)?);
+        self.ready = Some(self.store.make_ready()?);
         Ok(())
+    }
+}
+
+/// What a commit needs, in hand.
+pub struct Ready {
+    folder: Folder,
+    room: Room,
+}
+
+impl Store {
+    /// With the lock held.
+    fn make_ready(&self) -> Result<Ready, VaultError> {
+        let path = &self.path;
+        files::sweep_temporary(path);
+        let folder = Folder::open(files::folder_of(path))?;
+        let bytes = fs::read(path).at("read", path)?;
+        let room = Room::take(path, bytes.len() + LARGEST_GROWTH)?;
+        Staged::write(path, &bytes)?.rename(path)?;
+        Ok(Ready { folder, room })
     }
 }

@@ -51,6 +51,9 @@ pub struct ExportArgs {
     /// Write to a file that only you can read, whole or not at all
     #[arg(long, short, value_name = "PATH")]
     output: Option<PathBuf>,
+    /// Do not renew tokens that are about to end
+    #[arg(long)]
+    no_refresh: bool,
     /// k8s: the name of the secret
     #[arg(long, value_name = "NAME", default_value = "vault")]
     secret_name: String,
@@ -110,6 +113,7 @@ pub fn run(args: &ExportArgs, context: &Context) -> Result<()> {
     let naming = Naming {
         prefix: &args.prefix,
         names: &args.name,
+        as_stored: args.no_refresh,
     };
     let gathered = variables::gather(&wanted, &naming, context)?;
     if gathered.is_empty() {

@@ -159,7 +159,7 @@ pub fn run(args: &LoginArgs, context: &Context) -> Result<()> {
     if let Some((store, opened)) = &opened {
         refuse_second(&opened.document, &id, args.force)?;
         if way == Way::OAuth {
-            store.refuse_unwritable()?;
+            store.refuse_unwritable(context.moment("login"))?;
         }
     }
     let login = match way {
@@ -174,7 +174,10 @@ pub fn run(args: &LoginArgs, context: &Context) -> Result<()> {
             };
             with_oauth(args, definition, given_url, stored, context)?
         }
-        Way::CodexFile => way::from_codex(args, definition, context)?,
+        Way::CodexFile => {
+            args.about.refuse_end()?;
+            way::from_codex(args, definition, context)?
+        }
     };
     if args.verify {
         verify::must_be_alive(&id, &login.definition, &login.value, context)?;
@@ -250,10 +253,12 @@ fn with_oauth(
         scopes: args.oauth.scopes.as_deref(),
         client_id: args.oauth.client_id.as_deref(),
         may_open: !args.oauth.no_open,
+        is_forced: args.force,
         base_url,
         fields: &args.source.field,
         stored,
     };
+    args.about.refuse_end()?;
     let granted = oauth::log_in(told, &definition, context)?;
     let mut login = Login {
         kind: way::kind_of_tokens(&definition),
@@ -288,13 +293,19 @@ impl LoginArgs {
 }
 
 impl AboutArgs {
+    /// Tokens say themselves when they end, and are renewed by that.
+    fn refuse_end(&self) -> Result<()> {
+        if self.expires.is_none() {
+            return Ok(());
+        }
+        let message = "--expires is for keys; tokens say themselves when they end";
+        Err(Error::new(Kind::Usage, message).with_hint("Leave it out, or use --rotate-after."))
+    }
+
     /// Puts what was said about tokens beside what they say themselves.
     fn tell(&self, value: &mut Value, context: &Context) -> Result<()> {
         if self.account.is_some() {
             value.account.clone_from(&self.account);
-        }
-        if let Some(expires) = self.expires {
-            value.expires_at = Some(expires.after(context.now)?);
         }
         if let Some(span) = self.rotate_after {
             value.rotate_at = Some(span.after(context.now)?);

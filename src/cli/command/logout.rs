@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::cli::context::Context;
 use crate::cli::{output, select};
+use crate::credential::client::OAuthClient;
 use crate::credential::{AuthKind, Credential};
 use crate::error::{Error, Kind, Result};
 use crate::name::{ConnectionId, ConnectionName, ConnectionRef, ProviderName};
@@ -73,22 +74,22 @@ pub fn run(args: &LogoutArgs, context: &Context) -> Result<()> {
     } else {
         vec![which(&opened.document, &reference, args.purge, context)?]
     };
-    if !args.local {
-        remote::end(&opened.document, &ids, &store, context)?;
-    }
     let leaving = Leaving {
         ids: &ids,
         purge: args.purge,
         clients_of: None,
     };
-    let left = leave(&store, &opened.key, &leaving, "logout", context)?;
+    let gone = leave(&store, &opened.key, &leaving, "logout", context)?;
     let was_connected = |id: &ConnectionId| opened.document.connections().any(|held| held == *id);
     let what = if ids.iter().any(was_connected) {
         "Logged out of"
     } else {
         "Removed the history of"
     };
-    report(&left, what, context)
+    if !args.local {
+        remote::end(&gone, context)?;
+    }
+    report(&ids, what, context)
 }
 
 /// Lets go of everything of a provider.
@@ -155,19 +156,16 @@ fn revoke_all(provider: &ProviderName, context: &Context) -> Result<Revoked> {
         Err(error) if error.kind() == Kind::NotFound && has_clients => Vec::new(),
         ids => ids?,
     };
-    let mut has_keys = false;
-    for id in &ids {
-        let found = document.connection(id).map_err(|bad| store.damaged(bad))?;
-        has_keys |= found.is_some_and(|credential| credential.kind == AuthKind::ApiKey);
-    }
-    remote::end(document, &ids, &store, context)?;
-    remote::forget_clients(document, provider, &store, context)?;
     let leaving = Leaving {
         ids: &ids,
         purge: false,
         clients_of: Some(provider),
     };
-    leave(&store, &opened.key, &leaving, "revoke", context)?;
+    let gone = leave(&store, &opened.key, &leaving, "revoke", context)?;
+    remote::end(&gone, context)?;
+    remote::forget_clients(&gone.clients, context)?;
+    let is_key = |credential: &Credential| credential.kind == AuthKind::ApiKey;
+    let has_keys = gone.connections.iter().any(|(_, held)| is_key(held));
     if has_clients {
         context
             .output
@@ -256,42 +254,59 @@ struct Leaving<'a> {
     clients_of: Option<&'a ProviderName>,
 }
 
+/// What was in force, as it was when it went.
+#[derive(Default)]
+struct Gone {
+    connections: Vec<(ConnectionId, Credential)>,
+    /// The OAuth clients of their provider.
+    clients: Vec<OAuthClient>,
+}
+
 fn leave(
     store: &Store,
     key: &VaultKey,
     leaving: &Leaving<'_>,
     command: &str,
     context: &Context,
-) -> Result<Vec<ConnectionId>> {
+) -> Result<Gone> {
     let Leaving { ids, purge, .. } = *leaving;
-    let gone = context.commit(store, key, command, |document| {
+    let (gone, secrets) = context.commit(store, key, command, |document| {
+        let mut gone = Gone::default();
+        let mut secrets = Vec::new();
+        let provider = ids.first().map(|id| &id.provider).or(leaving.clients_of);
+        if let Some(provider) = provider {
+            let clients = document.clients_of(provider);
+            gone.clients = clients.map_err(|bad| store.damaged(bad))?;
+        }
         if let Some(provider) = leaving.clients_of {
             document.forget_clients(provider);
         }
-        let mut gone = Vec::new();
         for id in ids {
             let found = document.connection(id).map_err(|bad| store.damaged(bad))?;
+            if let Some(held) = &found {
+                gone.connections.push((id.clone(), held.duplicate()));
+            }
             if purge {
                 let retired = document
                     .retired_connection(id)
                     .map_err(|bad| store.damaged(bad))?;
                 let all = found.into_iter().chain(retired);
-                gone.extend(all.flat_map(Credential::into_secrets));
+                secrets.extend(all.flat_map(Credential::into_secrets));
                 document.retire_connection(id, None);
             } else if let Some(mut credential) = found {
                 credential.retire(context.now);
                 document.retire_connection(id, Some(&credential));
             }
         }
-        Ok(gone)
+        Ok((gone, secrets))
     })?;
     if purge {
-        purge_backups(store, key, &gone, context, |document| {
+        purge_backups(store, key, &secrets, context, |document| {
             let mut held = document.connections().chain(document.retired_connections());
             held.any(|held| ids.contains(&held))
         })?;
     }
-    Ok(ids.to_vec())
+    Ok(gone)
 }
 
 /// Removes the backups that hold one of these secrets, under whatever name, or

@@ -35,6 +35,9 @@ pub struct RunArgs {
     /// These plain secrets
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     with: Vec<VariableName>,
+    /// Do not renew tokens that are about to end
+    #[arg(long)]
+    no_refresh: bool,
     /// The program and its arguments
     #[arg(required = true, last = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -101,7 +104,10 @@ fn replace(args: &RunArgs, context: &Context) -> Result<u8> {
 /// `--only` narrows the connections; plain secrets then are those of
 /// `--with`. Without either the program gets what `export` would print.
 fn gather(args: &RunArgs, context: &Context) -> Result<Vec<variables::Variable>> {
-    let naming = Naming::default();
+    let naming = Naming {
+        as_stored: args.no_refresh,
+        ..Naming::default()
+    };
     let with: Vec<_> = args.with.iter().cloned().map(Target::Secret).collect();
     if args.only.is_empty() && with.is_empty() {
         return variables::gather(&Wanted::Defaults, &naming, context);

@@ -45,6 +45,9 @@ pub struct VerifyArgs {
     /// The name of the connection
     #[arg(long, short, value_name = "NAME")]
     connection: Option<ConnectionName>,
+    /// Do not renew tokens that are about to end
+    #[arg(long)]
+    no_refresh: bool,
 }
 
 /// A connection and what is known of it.
@@ -70,7 +73,11 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<()> {
         let Some(credential) = found.map_err(|bad| store.damaged(bad))? else {
             continue;
         };
-        let credential = match freshened(&id, credential, &catalog, &store, &opened, context) {
+        let fresh = match args.no_refresh {
+            true => Ok(credential),
+            false => freshened(&id, credential, &catalog, &store, &opened, context),
+        };
+        let credential = match fresh {
             Ok(credential) => credential,
             Err(ended) => {
                 let (credential, error) = *ended;
@@ -102,14 +109,10 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<()> {
         decided,
     } = round;
     let mut verdicts = ask_all(questions, context)?;
-    again(
-        &mut subjects,
-        &mut verdicts,
-        &catalog,
-        &store,
-        &opened,
-        context,
-    )?;
+    if !args.no_refresh {
+        let vault = (&store, &opened);
+        again(&mut subjects, &mut verdicts, &catalog, vault, context)?;
+    }
     keep(&subjects, &verdicts, &store, &opened, context);
     for (subject, verdict) in decided {
         subjects.push(subject);

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::LocalError;
 use super::answer::Answer;
 use super::guard::Guard;
-use super::pairs::{Malformed, Pairs};
 use super::serve::{Listener, Verdict, serve};
+use crate::flow::pairs::{Malformed, Pairs};
 use crate::secret::Secret;
 
 /// What we wait for.

@@ -10,9 +10,9 @@ use super::LocalError;
 use super::answer::Answer;
 use super::guard::{Guard, Tokens, unguessable};
 use super::html::{self, Input};
-use super::pairs::{Malformed, Pairs};
 use super::request::Request;
 use super::serve::{Listener, Verdict, serve};
+use crate::flow::pairs::{Malformed, Pairs};
 use crate::secret::Secret;
 
 /// Where a form is shown, the preferred port first; at last, any free one.

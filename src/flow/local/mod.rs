@@ -14,7 +14,6 @@ mod callback;
 mod form;
 mod guard;
 mod html;
-mod pairs;
 mod request;
 mod serve;
 

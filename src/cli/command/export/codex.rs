@@ -38,10 +38,7 @@ pub(super) fn export(args: &ExportArgs, context: &Context) -> Result<()> {
     let mut text = SecretBuffer::with_capacity(file.len());
     text.push(file.reveal().as_bytes());
     put(&text, args.output.as_deref())?;
-    context.output.note(
-        "Codex and vault now hold the same login, and whoever renews it first logs the other \
-         out. Use it from one of them.",
-    );
+    context.output.note(codex::SHARED);
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use crate::credential::client::OAuthClient;
 use crate::error::{Error, Kind, Result};
 use crate::flow::local::{FormField, FormPage};
 use crate::flow::{Server, authorize};
+use crate::name::VariableName;
 use crate::provider::{Definition, Flow, Protocol};
 use crate::secret::Secret;
 
@@ -122,9 +123,14 @@ impl Wanted<'_> {
     /// The client of this name, with its secret where it takes one.
     fn of(&self, id: String, context: &Context) -> Result<OAuthClient> {
         checked(&id)?;
-        let variable = self.server.oauth.client_secret_env.as_ref();
-        let given = variable.and_then(|name| named_variable(name.as_str()));
-        if let Some(secret) = given {
+        let read = |name: &Option<VariableName>| {
+            let name = name.as_ref()?;
+            named_variable(name.as_str())
+        };
+        let oauth = &self.server.oauth;
+        // The secret in the environment is that of the client that is there.
+        let is_its_own = read(&oauth.client_id_env).is_none_or(|own| own.reveal().trim() == id);
+        if let Some(secret) = read(&oauth.client_secret_env).filter(|_| is_its_own) {
             return Ok(self.client(id, Some(secret)));
         }
         let stored = self.stored.iter().find(|client| client.id == id);
@@ -212,7 +218,7 @@ fn checked(id: &str) -> Result<()> {
 pub(super) fn redirect_of(server: &Server) -> String {
     let redirect = &server.oauth.redirect;
     let host = authorize::host_of(server);
-    let path = redirect.path.as_deref().unwrap_or("/callback");
+    let path = redirect.path();
     match redirect.ports.first() {
         Some(port) => format!("http://{host}:{port}{path}"),
         None => format!("http://{host}{path}"),

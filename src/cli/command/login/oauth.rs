@@ -12,6 +12,7 @@ use super::client::Wanted;
 use crate::broker::grant::plain_field;
 use crate::cli::context::Context;
 use crate::cli::fields;
+use crate::cli::terminal::LineReader;
 use crate::credential::Value;
 use crate::credential::client::OAuthClient;
 use crate::error::{Error, Kind, Result};
@@ -35,6 +36,8 @@ pub(super) struct Told<'a> {
     pub client_id: Option<&'a str>,
     /// Not `--no-open`
     pub may_open: bool,
+    /// `--force`
+    pub is_forced: bool,
     /// `--base-url`
     pub base_url: Option<String>,
     /// `--field`
@@ -58,7 +61,7 @@ pub(super) fn log_in(
     let fields = fields::plain(definition, told.fields, &mentioned(definition), context)?;
     let base_url = address(&told, definition, context)?;
     let mut value = Value {
-        base_url: base_url.clone(),
+        base_url,
         ..Value::of(fields, context.now)
     };
     let plain = |name: &str| plain_field(definition, &value, name);
@@ -78,11 +81,12 @@ pub(super) fn log_in(
         flow,
         scopes: &scopes,
         may_open: told.may_open,
+        is_forced: told.is_forced,
         client: context.client(),
         context,
     };
     let place = server.place();
-    let (tokens, app) = login.run(server, told, base_url.as_deref())?;
+    let (tokens, app) = login.run(server, told)?;
     if let Some(named) = &tokens.base_url {
         value.base_url = Some(own_address(definition, named)?);
     }
@@ -212,19 +216,15 @@ struct Login<'a> {
     flow: Flow,
     scopes: &'a [String],
     may_open: bool,
+    is_forced: bool,
     client: Client,
     context: &'a Context,
 }
 
 impl Login<'_> {
-    fn run(
-        &self,
-        mut server: Server,
-        told: Told<'_>,
-        base_url: Option<&str>,
-    ) -> Result<(Tokens, OAuthClient)> {
+    fn run(&self, mut server: Server, told: Told<'_>) -> Result<(Tokens, OAuthClient)> {
         if self.flow == Flow::DcrPkce {
-            return wait_for(self.registered(told.stored, base_url))?;
+            return wait_for(self.registered(server, told.stored))?;
         }
         let wanted = Wanted {
             definition: self.definition,
@@ -263,18 +263,20 @@ impl Login<'_> {
     /// With a client that registered itself, now or before.
     async fn registered(
         &self,
+        mut server: Server,
         stored: Vec<OAuthClient>,
-        base_url: Option<&str>,
     ) -> Result<(Tokens, OAuthClient)> {
-        let mut server = Server::of(self.definition, base_url, &|_| None)?;
         let place = server.place();
-        for known in stored {
+        let is_usable = |known: &OAuthClient| {
+            let is_old = known.expires_at.is_some_and(|end| end <= self.context.now);
+            // Who logs in by force may have a client that is not known there
+            // any more.
+            known.server == place && !is_old && !self.is_forced
+        };
+        for known in stored.into_iter().filter(is_usable) {
             let port = known.redirect_uri.as_deref().and_then(port_of);
             // Many servers take back only the very address that they know.
-            let listener = port.and_then(|port| Listener::bind(&[port]).ok());
-            if known.server == place
-                && let Some(listener) = listener
-            {
+            if let Some(listener) = port.and_then(|port| Listener::bind(&[port]).ok()) {
                 let server = server.known_to(&known);
                 let tokens = self.browser(&server, &known, listener).await?;
                 return Ok((tokens, known));
@@ -289,21 +291,31 @@ impl Login<'_> {
     }
 
     fn listen(&self, ports: &[u16]) -> Result<Listener> {
+        let Definition {
+            name, display_name, ..
+        } = self.definition;
         let any = [0];
         let wanted = if ports.is_empty() { &any } else { ports };
         Listener::bind(wanted).map_err(|error| {
-            let ports: Vec<_> = ports.iter().map(ToString::to_string).collect();
-            let message = format!(
-                "{} sends the browser back to port {} only, which is taken",
-                self.definition.display_name,
-                ports.join(" or ")
-            );
+            let listed: Vec<_> = ports.iter().map(ToString::to_string).collect();
+            let message = match &listed[..] {
+                [] => "No port of 127.0.0.1 can be had".to_owned(),
+                ports => format!(
+                    "{display_name} sends the browser back to port {} only, which is taken",
+                    ports.join(" or ")
+                ),
+            };
+            let flows = self.definition.oauth.as_ref().map(OAuth::flows);
+            let by_code = flows.is_some_and(|flows| flows.contains(&Flow::DeviceCode));
+            let hint = match by_code {
+                true => format!(
+                    "End the program that has it, or: vault login {name} --flow device_code"
+                ),
+                false => "End the program that has it.".to_owned(),
+            };
             Error::new(Kind::Failed, message)
                 .with_source(error)
-                .with_hint(format!(
-                    "End the program that has it, or: vault login {} --flow device_code",
-                    self.definition.name
-                ))
+                .with_hint(hint)
         })
     }
 
@@ -332,7 +344,7 @@ impl Login<'_> {
         };
         let pasted = async {
             match paste {
-                Some(reader) => attempt.pasted(server, &reader.line().await),
+                Some(reader) => self.pasted(server, &attempt, reader).await,
                 None => std::future::pending().await,
             }
         };
@@ -353,6 +365,28 @@ impl Login<'_> {
             now(),
         );
         Ok(traded.await?)
+    }
+
+    /// The address that a person pastes; a wrong one is no end at a terminal.
+    async fn pasted(
+        &self,
+        server: &Server,
+        attempt: &Attempt,
+        mut reader: LineReader,
+    ) -> std::result::Result<Redirected, FlowError> {
+        loop {
+            let line = reader.line().await;
+            if line.reveal().trim().is_empty() {
+                continue;
+            }
+            match attempt.pasted(server, &line) {
+                Err(wrong @ FlowError::Pasted(_)) if self.context.terminal.is_there() => {
+                    let message = format!("That was not it: {wrong}. Paste the whole address:");
+                    self.context.output.tell(&message);
+                }
+                other => return other,
+            }
+        }
     }
 
     fn lead(&self, address: &str, is_shown: bool, can_paste: bool) {

@@ -99,10 +99,7 @@ pub(super) fn from_codex(
     };
     tokens.put_into(&mut value);
     args.about.tell(&mut value, context)?;
-    context.output.note(
-        "Codex and vault now hold the same login, and whoever renews it first logs the other \
-         out. Use it from one of them.",
-    );
+    context.output.note(codex::SHARED);
     Ok(Login {
         kind: AuthKind::OAuth,
         value,

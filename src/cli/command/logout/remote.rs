@@ -1,32 +1,25 @@
-//! Telling the provider, before the vault forgets: best effort, and whoever
+//! Telling the provider, after the vault let go: best effort, and whoever
 //! logs out hears what goes on working.
 
+use super::Gone;
 use crate::broker::ending::{self, Ending};
 use crate::cli::context::Context;
+use crate::credential::client::OAuthClient;
 use crate::credential::{AuthKind, Credential};
 use crate::error::Result;
+use crate::flow::revoke;
 use crate::name::{ConnectionId, ProviderName};
 use crate::net::wait_for;
 use crate::provider::Definition;
-use crate::vault::{Document, Store};
 
-/// Ends the tokens of these connections where they came from.
+/// Ends the tokens of connections that were let go of, where they came from.
 ///
 /// # Errors
-/// A record of the vault cannot be read.
-pub(super) fn end(
-    document: &Document,
-    ids: &[ConnectionId],
-    store: &Store,
-    context: &Context,
-) -> Result<()> {
-    for id in ids {
-        let found = document.connection(id);
-        let Some(credential) = found.map_err(|bad| store.damaged(bad))? else {
-            continue;
-        };
+/// The system gives us no event queue.
+pub(super) fn end(gone: &Gone, context: &Context) -> Result<()> {
+    for (id, credential) in &gone.connections {
         if credential.kind == AuthKind::OAuth {
-            end_one(id, &credential, document, store, context)?;
+            end_one(id, credential, &gone.clients, context)?;
         }
     }
     Ok(())
@@ -35,8 +28,7 @@ pub(super) fn end(
 fn end_one(
     id: &ConnectionId,
     credential: &Credential,
-    document: &Document,
-    store: &Store,
+    clients: &[OAuthClient],
     context: &Context,
 ) -> Result<()> {
     let definition = match definition_of(&id.provider, context) {
@@ -47,8 +39,7 @@ fn end_one(
             return Ok(());
         }
     };
-    let clients = document.clients_of(&id.provider);
-    let clients = clients.map_err(|bad| store.damaged(bad))?;
+    let clients = clients.iter().map(OAuthClient::duplicate).collect();
     let client = context.client();
     let value = &credential.value;
     let ended = wait_for(ending::end(id, &definition, value, clients, &client))?;
@@ -67,27 +58,17 @@ fn end_one(
     Ok(())
 }
 
-/// Takes back the clients of a provider that registered themselves.
+/// Takes back the clients that registered themselves.
 ///
 /// # Errors
-/// A record of the vault cannot be read.
-pub(super) fn forget_clients(
-    document: &Document,
-    provider: &ProviderName,
-    store: &Store,
-    context: &Context,
-) -> Result<()> {
-    let clients = document.clients_of(provider);
-    let clients = clients.map_err(|bad| store.damaged(bad))?;
+/// The system gives us no event queue.
+pub(super) fn forget_clients(clients: &[OAuthClient], context: &Context) -> Result<()> {
     for app in clients.iter().filter(|app| app.is_registered()) {
-        let Ok(definition) = definition_of(provider, context) else {
-            continue;
-        };
         let client = context.client();
-        if let Err(error) = wait_for(ending::forget(&definition, app, &client))? {
+        if let Err(error) = wait_for(revoke::forget_client(app, &client))? {
             context.output.warn(&format!(
                 "The client that registered itself at {} stays registered: {error}.",
-                definition.display_name
+                app.server
             ));
         }
     }

@@ -2,7 +2,6 @@
 //! refuses one whose end nobody knew.
 
 use super::{Subject, ask_all, prepared};
-use crate::broker::renew::is_renewable;
 use crate::broker::verify::Verdict;
 use crate::cli::context::Context;
 use crate::credential::Credential;
@@ -49,20 +48,20 @@ pub(super) fn again(
     subjects: &mut [Subject],
     verdicts: &mut [Verdict],
     catalog: &Catalog,
-    store: &Store,
-    opened: &Opened,
+    (store, opened): (&Store, &Opened),
     context: &Context,
 ) -> Result<()> {
     for (subject, verdict) in subjects.iter_mut().zip(verdicts) {
         let is_new = subject.credential.value.renewed_at == Some(context.now);
-        if verdict.outcome != Outcome::Rejected || is_new || !is_renewable(&subject.credential) {
+        if verdict.outcome != Outcome::Rejected || is_new || !subject.credential.is_renewable() {
             continue;
         }
         let Ok(found) = catalog.find(&subject.id.provider) else {
             continue;
         };
         let client = context.client();
-        let renewer = context.renewer(store, &opened.key, &client);
+        let undisturbed = || context.terminal.undisturbed();
+        let renewer = context.renewer(store, &opened.key, &client, &undisturbed);
         let seen = subject.credential.duplicate();
         match renewer.renewed(&subject.id, &found.definition, seen) {
             Ok(credential) => subject.credential = credential,
