@@ -179,7 +179,7 @@ pub fn denied(server: &Server, error: &str, description: Option<&str>) -> FlowEr
     FlowError::Refused {
         server: server.name.clone(),
         code,
-        description: description.and_then(|text| super::request::shown(text, &[])),
+        description: description.and_then(|text| super::echo::shown(text, &[])),
         status: 0,
     }
 }
@@ -208,7 +208,7 @@ fn random() -> Secret {
 }
 
 /// A value of a query, with its percent signs read.
-fn decoded(value: &str) -> Option<Zeroizing<String>> {
+pub(super) fn decoded(value: &str) -> Option<Zeroizing<String>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(value.len()));
     let mut rest = value.as_bytes();
     while let Some((first, more)) = rest.split_first() {

@@ -3,7 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::request::{compose, read, sent};
+use super::echo::sent;
+use super::request::{compose, read};
 use super::server::TIMEOUT;
 use super::{FlowError, Server};
 use crate::credential::client::{Endpoints, OAuthClient, Proof};

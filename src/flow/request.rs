@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::echo::{sent, shown};
 use super::server::TIMEOUT;
 use super::{FlowError, Server, Tokens, codex};
 use crate::credential::attach::{Encoding, encoded};
@@ -15,12 +16,6 @@ use crate::credential::client::{OAuthClient, Proof};
 use crate::net::{Address, Answer, Client, Request};
 use crate::provider::{Protocol, Writing};
 use crate::secret::{Secret, SecretBuffer};
-use crate::text::printable;
-
-/// More of a server's sentence is not shown.
-const LONGEST_TOLD: usize = 200;
-/// A shorter text stands in every other one.
-const SHORTEST_HIDDEN: usize = 4;
 
 /// Parameters of a request, in order.
 pub(super) type Parameters<'a> = Vec<(&'a str, Secret)>;
@@ -206,20 +201,6 @@ pub(super) async fn ask(
     read(server, answer, &hidden)
 }
 
-/// Everything of a request that an answer could repeat.
-pub(super) fn sent(request: &Request) -> Vec<Secret> {
-    let headers = request.headers.iter().map(|(_, value)| value);
-    let mut hidden = Vec::new();
-    for text in headers.chain(&request.body) {
-        let parts = text
-            .reveal()
-            .split(['&', '=', '"', ' ', ',', ':'])
-            .filter(|part| part.len() >= SHORTEST_HIDDEN);
-        hidden.extend(parts.map(plain));
-    }
-    hidden
-}
-
 /// The JSON of an answer that does not say no. Some say it with a 200
 /// (GitHub: `error`; Slack: `ok: false`).
 pub(super) fn read(server: &Server, answer: Answer, hidden: &[Secret]) -> Result<Value, FlowError> {
@@ -295,19 +276,6 @@ fn refusal(
         description: description.and_then(|text| shown(&text, hidden)),
         status,
     }
-}
-
-/// A server's own text, unless something that we sent stands in it.
-pub(super) fn shown(text: &str, hidden: &[Secret]) -> Option<String> {
-    let is_ours = |secret: &Secret| secret.len() >= 8 && text.contains(secret.reveal());
-    // The first sentence: what follows are numbers for the server's people.
-    let text = text.lines().next().unwrap_or_default().trim();
-    let text = text.trim_end_matches('.');
-    if text.is_empty() || hidden.iter().any(is_ours) {
-        return None;
-    }
-    let cut: String = text.chars().take(LONGEST_TOLD).collect();
-    Some(printable(&cut).into_owned())
 }
 
 #[cfg(test)]
