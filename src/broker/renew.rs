@@ -123,6 +123,15 @@ impl Renewer<'_> {
                         return Err(Error::new(Kind::NotFound, message)
                             .with_hint(format!("vault login {id}")));
                     };
+                    // Somebody else may have learned meanwhile that it is over;
+                    // a provider's word of a token is none of the login's end.
+                    let is_over = match is_forced {
+                        true => current.status == Status::Expired,
+                        false => current.status != Status::Connected,
+                    };
+                    if is_over {
+                        return Ok((Asked::refused(current, ended(id)), Keep::Nothing));
+                    }
                     let somebody_did = !current.value.is_same(&seen.value);
                     let is_due = is_due(&current, protocol_of(definition), now);
                     if somebody_did && is_forced || !is_forced && !is_due {
