@@ -17,6 +17,8 @@ pub const LONG: u32 = 3600;
 const AUTH: &str = "auth.peer.example.com";
 const API: &str = "api.peer.example.com";
 const CLIENT_SECRET: &str = "FAKE-client-secret-canary";
+/// What takes a registration back.
+pub const REGISTRATION_TOKEN: &str = "FAKE-registration-canary";
 /// So many tokens are hunted for.
 const MOST: usize = 9;
 
@@ -41,6 +43,8 @@ pub struct Mood {
     pub renewal: Option<Reply>,
     /// What a revocation is answered instead.
     pub revocation: Option<Reply>,
+    /// What a registration, and taking it back, is answered instead.
+    pub registration: Option<Reply>,
     /// What the API answers instead.
     pub api: Option<Reply>,
     /// Whether no refresh token comes with an access token.
@@ -65,6 +69,7 @@ impl World {
             environment.secret("a refresh token", refresh(number));
         }
         environment.secret("the client's secret", CLIENT_SECRET);
+        environment.secret("the token of a registration", REGISTRATION_TOKEN);
         let mood = Arc::new(Mutex::new(Mood {
             lives: Some(LONG),
             ..Mood::default()
@@ -247,6 +252,20 @@ fn answer(seen: &Seen, mood: &mut Mood) -> Reply {
         }
         (AUTH, "/token") => tokens(mood),
         (AUTH, "/revoke") => mood.revocation.clone().unwrap_or(Reply::new(200, "")),
+        (AUTH, "/register" | "/registered/1") if mood.registration.is_some() => {
+            mood.registration.clone().unwrap()
+        }
+        (AUTH, "/register") => Reply::new(
+            201,
+            json!({
+                "client_id": "registered-client",
+                "registration_client_uri": format!("https://{AUTH}/registered/1"),
+                "registration_access_token": REGISTRATION_TOKEN,
+            })
+            .to_string(),
+        ),
+        (AUTH, "/registered/1") => Reply::new(204, ""),
+        ("github.com", "/login/oauth/access_token") => tokens(mood),
         (API, "/me") => mood.api.clone().unwrap_or_else(|| {
             let is_newest =
                 seen.headers["authorization"] == format!("Bearer {}", access(mood.issued));
