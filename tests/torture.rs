@@ -8,13 +8,14 @@ mod support;
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use predicates::prelude::*;
 use predicates::str::contains;
 use rustix::process::Resource;
 
+use support::mounts::in_own_mounts;
 use support::{TestEnvironment, fake_key, skip};
 
 /// Numbers that are different in every run, without a crate for them.
@@ -292,34 +293,6 @@ fn first_logins_at_once_make_one_vault() {
             assert_eq!(environment.stored(&name), fake_key(&name));
         }
     }
-}
-
-/// Runs a script where it may mount what it likes; `None` where that is not
-/// allowed.
-fn in_own_mounts(environment: &TestEnvironment, script: &str) -> Option<support::Finished> {
-    for options in [&["-rm"][..], &["-m"]] {
-        let may = Command::new("unshare")
-            .args(options)
-            .args(["mount", "-t", "tmpfs", "tmpfs", "/mnt"])
-            .stderr(Stdio::null())
-            .status();
-        if may.is_ok_and(|status| status.success()) {
-            let vault = assert_cmd::cargo::cargo_bin!("vault");
-            return Some(
-                environment
-                    .run("unshare", options)
-                    .args(["sh", "-euc", script])
-                    .arg(vault)
-                    .arg(environment.home())
-                    .finish(),
-            );
-        }
-    }
-    skip(
-        "tmpfs",
-        "no tmpfs can be mounted here, not even in a namespace",
-    );
-    None
 }
 
 #[test]

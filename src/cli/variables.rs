@@ -216,8 +216,10 @@ impl Gatherer<'_> {
         };
         self.warn_if_unusable(id, &credential, self.context.now);
         let stored = credential.value.fields.keys();
-        let renamed =
-            stored.filter(|field| self.naming.names.iter().any(|(name, _)| name == *field));
+        let renamed = stored.filter(|field| {
+            let names = &self.naming.names;
+            !is_for_renewal(field) && names.iter().any(|(name, _)| name == *field)
+        });
         self.named.extend(renamed.cloned());
         let exported = credential_variables(&definition, &mut credential, self.naming.names);
         for (name, value) in exported {
@@ -276,6 +278,9 @@ fn credential_variables(
     let mut exported = Vec::new();
     let fields = &mut credential.value.fields;
     for (field, variable) in names {
+        if is_for_renewal(field) {
+            continue;
+        }
         if let Some(value) = fields.remove(field) {
             exported.push((variable.clone(), value));
         }

@@ -11,6 +11,7 @@
 pub mod authorize;
 pub mod codex;
 pub mod device;
+mod echo;
 mod error;
 mod jwt;
 pub mod local;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::echo::{sent, shown};
 use super::server::TIMEOUT;
 use super::tokens::Step;
 use super::{FlowError, Server, Tokens, codex};

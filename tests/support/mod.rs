@@ -11,6 +11,7 @@
 
 mod hunt;
 pub mod internet;
+pub mod mounts;
 pub mod terminal;
 
 use std::cell::{Cell, RefCell};
