@@ -292,12 +292,18 @@ async fn question(
     now: Timestamp,
 ) -> std::result::Result<Tokens, FlowError> {
     let Grant { server, app } = grant;
-    match value.field("refresh_token") {
-        Some(token) if value.flow != Some(Flow::ClientCredentials) => {
-            flow::refresh(server, app, token, client, now).await
-        }
-        _ => flow::client_credentials(server, app, &value.scopes, client, now).await,
+    let is_machine = value.flow == Some(Flow::ClientCredentials);
+    let renewed = match value.field("refresh_token") {
+        Some(token) => Some(flow::refresh(server, app, token, client, now).await),
+        None => None,
+    };
+    match renewed {
+        Some(Err(error)) if is_machine && error.weight() == Weight::Final => {}
+        Some(answered) => return answered,
+        None => {}
     }
+    // A machine needs nobody to log in again.
+    flow::client_credentials(server, app, &value.scopes, client, now).await
 }
 
 /// Codex' own rule: tokens of another account are not ours.
@@ -357,7 +363,7 @@ fn not_renewed(id: &ConnectionId, error: FlowError) -> Error {
     let message = format!("The token of {id} was not renewed: {error}");
     if weight == Weight::Client {
         return Error::new(Kind::Rejected, message).with_hint(format!(
-            "Look at its OAuth app, or log in again: vault login {id} --force"
+            "Look at its OAuth app, or log in with another: vault login {id} --force --client-id ID"
         ));
     }
     let edge = Error::from(error);

@@ -368,7 +368,7 @@ impl Context {
 }
 
 /// Parts of a second are of no use to a person, and they tell machines apart.
-fn whole_second(time: Timestamp) -> Timestamp {
+pub fn whole_second(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 

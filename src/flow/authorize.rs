@@ -169,7 +169,7 @@ pub fn denied(server: &Server, error: &str, description: Option<&str>) -> FlowEr
     FlowError::Refused {
         server: server.name.clone(),
         code,
-        description: description.and_then(|text| super::echo::shown(text, &[])),
+        description: description.and_then(|text| super::request::shown(text, &[])),
         status: 0,
     }
 }

@@ -17,6 +17,7 @@ use crate::secret::Secret;
 
 /// Between two questions, where the server says nothing.
 const INTERVAL: u64 = 5;
+const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 /// A code lives no longer, whatever the server says.
 const LONGEST_LIFE: u64 = 30 * 60;
 /// No code that a person types is longer.
@@ -72,9 +73,7 @@ pub async fn begin(
             .ok_or_else(|| server.odd("has no page to type the code at"))?,
         complete: text(&body, "verification_uri_complete").filter(|uri| is_page(uri)),
         life: Duration::from_secs(number("expires_in").unwrap_or(900).min(LONGEST_LIFE)),
-        interval: number("interval")
-            .unwrap_or(INTERVAL)
-            .clamp(1, LONGEST_LIFE),
+        interval: number("interval").unwrap_or(INTERVAL).min(LONGEST_LIFE),
     })
 }
 
@@ -92,7 +91,9 @@ pub async fn wait(
     let polling = async {
         let mut interval = code.interval;
         loop {
-            tokio::time::sleep(Duration::from_secs(interval)).await;
+            // Some servers say that no time need pass.
+            let pause = Duration::from_secs(interval).max(SHORTEST_PAUSE);
+            tokio::time::sleep(pause).await;
             let error = match poll(server, app, code, client, now()).await {
                 Ok(tokens) => return Ok(tokens),
                 Err(error) => error,
@@ -101,7 +102,7 @@ pub async fn wait(
                 _ if error.is_code("authorization_pending") => interval,
                 _ if error.is_code("slow_down") => interval + INTERVAL,
                 // Nothing is lost by asking again: fewer and fewer times.
-                FlowError::Net(_) | FlowError::Trouble { .. } => interval * 2,
+                FlowError::Net(_) | FlowError::Trouble { .. } => (interval * 2).max(1),
                 _ => return Err(error),
             };
             interval = slower.min(LONGEST_LIFE);

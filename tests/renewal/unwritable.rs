@@ -46,13 +46,13 @@ fn is_untouched(world: &World) {
 fn a_limit_on_file_sizes_stops_the_question() {
     let world = two_logins();
     let run = world.get("peer/good").limited(Resource::Fsize, SMALL).ok();
-    let run = run.says(contains("nothing could be saved").and(contains("too large")));
+    let run = run.says(contains("the vault cannot be written").and(contains("too large")));
     assert_eq!(run.stdout.trim_end(), access(2));
     world
         .get("peer/ended")
         .limited(Resource::Fsize, SMALL)
         .fails(1)
-        .says(contains("nothing could be saved").and(contains("too large")));
+        .says(contains("the vault cannot be written").and(contains("too large")));
     is_untouched(&world);
     assert!(world.temporary_files().is_empty());
 }

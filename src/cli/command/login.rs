@@ -174,10 +174,7 @@ pub fn run(args: &LoginArgs, context: &Context) -> Result<()> {
             };
             with_oauth(args, definition, given_url, stored, context)?
         }
-        Way::CodexFile => {
-            args.about.refuse_end()?;
-            way::from_codex(args, definition, context)?
-        }
+        Way::CodexFile => way::from_codex(args, definition, context)?,
     };
     if args.verify {
         verify::must_be_alive(&id, &login.definition, &login.value, context)?;
@@ -258,7 +255,6 @@ fn with_oauth(
         fields: &args.source.field,
         stored,
     };
-    args.about.refuse_end()?;
     let granted = oauth::log_in(told, &definition, context)?;
     let mut login = Login {
         kind: way::kind_of_tokens(&definition),
@@ -293,19 +289,15 @@ impl LoginArgs {
 }
 
 impl AboutArgs {
-    /// Tokens say themselves when they end, and are renewed by that.
-    fn refuse_end(&self) -> Result<()> {
-        if self.expires.is_none() {
-            return Ok(());
-        }
-        let message = "--expires is for keys; tokens say themselves when they end";
-        Err(Error::new(Kind::Usage, message).with_hint("Leave it out, or use --rotate-after."))
-    }
-
     /// Puts what was said about tokens beside what they say themselves.
     fn tell(&self, value: &mut Value, context: &Context) -> Result<()> {
         if self.account.is_some() {
             value.account.clone_from(&self.account);
+        }
+        if let Some(expires) = self.expires {
+            // A token that ends sooner is to be renewed in time.
+            let end = expires.after(context.now)?;
+            value.expires_at = Some(value.expires_at.map_or(end, |own| own.min(end)));
         }
         if let Some(span) = self.rotate_after {
             value.rotate_at = Some(span.after(context.now)?);

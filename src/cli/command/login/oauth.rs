@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::client::Wanted;
 use crate::broker::grant::plain_field;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, whole_second};
 use crate::cli::fields;
 use crate::cli::terminal::LineReader;
 use crate::credential::Value;
@@ -482,5 +482,5 @@ fn port_of(redirect_uri: &str) -> Option<u16> {
 
 /// The time now: a person may have taken a while.
 fn now() -> Timestamp {
-    Timestamp::now()
+    whole_second(Timestamp::now())
 }
