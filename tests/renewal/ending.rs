@@ -109,13 +109,7 @@ fn a_kind_that_a_server_does_not_end_is_no_trouble() {
 #[test]
 fn a_provider_without_an_address_for_it_is_named_with_its_page() {
     let world = World::new();
-    world
-        .environment
-        .vault(["login", "github", "--flow", "client_credentials"])
-        .env("GITHUB_CLIENT_ID", "peer-client")
-        .env("GITHUB_CLIENT_SECRET", "FAKE-client-secret-canary")
-        .ok();
-    world.internet.forget();
+    world.log_in("github", None);
     world
         .environment
         .vault(["logout", "github"])
