@@ -15,7 +15,7 @@ use crate::name::ConnectionId;
 use crate::net::{Client, wait_for};
 use crate::provider::{Definition, Flow, Protocol};
 use crate::seal::VaultKey;
-use crate::vault::{Change, Document, Keep, Moment, Store};
+use crate::vault::{Change, Document, Keep, Moment, Reserve, Store};
 
 /// A token is renewed so long before its end.
 const AHEAD: SignedDuration = SignedDuration::from_mins(5);
@@ -131,40 +131,54 @@ impl Renewer<'_> {
         let now = self.moment.now;
         let mut answered = None;
         let mut held = None;
-        let asked = self
-            .store
-            .renew(self.key, self.moment, |document, reserve| {
-                let found = document.connection(id);
-                let current = found.map_err(|bad| self.store.damaged(bad))?;
-                let Some(current) = current else {
-                    return Ok((Asked::Gone, Keep::Nothing));
-                };
-                if !may_live(&current) {
-                    return Ok((Asked::refused(current, ended(id)), Keep::Nothing));
-                }
-                // What somebody else just got will do, however short its life.
-                let somebody_did = !current.value.is_same(&seen.value);
-                let is_good = !has_ended(&current.value, now);
-                let needs_none = !is_forced && !is_due(&current.value, definition, now);
-                if needs_none || somebody_did && is_good {
-                    return Ok((Asked::fresh(current), Keep::Nothing));
-                }
-                let clients = document.clients_of(&id.provider);
-                let clients = clients.map_err(|bad| self.store.damaged(bad))?;
-                let grant = match grant_of(id, definition, &current.value, clients) {
-                    Ok(grant) => grant,
-                    Err(error) => return Ok((Asked::refused(current, error), Keep::Nothing)),
-                };
-                // Before the question: a rotating token is spent by asking, and
-                // its successor must not be lost to a full disk or to Ctrl-C.
-                reserve.take()?;
-                held = Some((self.undisturbed)());
-                let (asked, keep) = self.ask(id, current, &grant, document)?;
-                if keep == Keep::Changes {
-                    answered = asked.credential().map(Credential::duplicate);
-                }
-                Ok((asked, keep))
-            });
+        let command = format!("renewal of {id}");
+        let moment = Moment {
+            command: &command,
+            ..self.moment
+        };
+        let asked = self.store.renew(self.key, moment, |document, reserve| {
+            let found = document.connection(id);
+            let current = found.map_err(|bad| self.store.damaged(bad))?;
+            let Some(current) = current else {
+                return Ok((Asked::Gone, Keep::Nothing));
+            };
+            if !may_live(&current) {
+                return Ok((Asked::refused(current, ended(id)), Keep::Nothing));
+            }
+            // What somebody else just got will do, however short its life.
+            let somebody_did = !current.value.is_same(&seen.value);
+            let is_good = !has_ended(&current.value, now);
+            let needs_none = !is_forced && !is_due(&current.value, definition, now);
+            if needs_none || somebody_did && is_good {
+                return Ok((Asked::fresh(current), Keep::Nothing));
+            }
+            // Whoever was before us asked just now, and in vain: if each of
+            // many asked once more, they would keep each other waiting.
+            if !somebody_did && reserve.waited_for(&command) {
+                let error = in_vain(id);
+                return Ok((Asked::refused(current, error), Keep::Nothing));
+            }
+            // Or somebody was killed on the last step.
+            if let Some(unfinished) = unfinished(id, &current, document, reserve) {
+                document.put_connection(id, &unfinished);
+                return Ok((Asked::fresh(unfinished), Keep::Changes));
+            }
+            let clients = document.clients_of(&id.provider);
+            let clients = clients.map_err(|bad| self.store.damaged(bad))?;
+            let grant = match grant_of(id, definition, &current.value, clients) {
+                Ok(grant) => grant,
+                Err(error) => return Ok((Asked::refused(current, error), Keep::Nothing)),
+            };
+            // Before the question: a rotating token is spent by asking, and
+            // its successor must not be lost to a full disk or to Ctrl-C.
+            reserve.take()?;
+            held = Some((self.undisturbed)());
+            let (asked, keep) = self.ask(id, current, &grant, document)?;
+            if keep == Keep::Changes {
+                answered = asked.credential().map(Credential::duplicate);
+            }
+            Ok((asked, keep))
+        });
         let finished = match (asked, answered) {
             (Ok(Asked::Fresh(credential)), _) => Ok(Fresh::from(*credential)),
             (Ok(Asked::Gone), _) => Err(gone(id)),
@@ -285,6 +299,23 @@ impl Asked {
     }
 }
 
+/// The tokens that another process got and could not save any more.
+fn unfinished(
+    id: &ConnectionId,
+    current: &Credential,
+    document: &Document,
+    reserve: &Reserve<'_>,
+) -> Option<Credential> {
+    let left = reserve.unfinished(document);
+    left.into_iter().find_map(|left| {
+        let found = left.connection(id).ok().flatten()?;
+        let is_newer = found.value.renewed_at > current.value.renewed_at
+            && found.value.stored_at == current.value.stored_at
+            && found.status == Status::Connected;
+        is_newer.then_some(found)
+    })
+}
+
 async fn question(
     grant: &Grant,
     value: &Value,
@@ -345,7 +376,7 @@ fn ended(id: &ConnectionId) -> Error {
 }
 
 fn ended_as(id: &ConnectionId, error: &FlowError) -> Error {
-    let message = format!("The login of {id} has ended: {error}");
+    let message = format!("The login of {id} has ended: {}", error.reason());
     Error::new(Kind::Rejected, message).with_hint(log_in(id))
 }
 
@@ -356,6 +387,11 @@ fn log_in(id: &ConnectionId) -> String {
 fn gone(id: &ConnectionId) -> Error {
     let message = format!("{id} was logged out of in the meantime");
     Error::new(Kind::NotFound, message).with_hint(format!("vault login {id}"))
+}
+
+fn in_vain(id: &ConnectionId) -> Error {
+    let message = format!("The token of {id} was not renewed: another process just tried in vain");
+    Error::new(Kind::Unreachable, message).with_hint("Try again later.")
 }
 
 fn not_renewed(id: &ConnectionId, error: FlowError) -> Error {

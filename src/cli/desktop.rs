@@ -4,7 +4,7 @@
 use std::process::{Command, Stdio};
 
 use super::context::Context;
-use super::environment::VAULT_VARIABLES;
+use super::environment::of_desktop;
 
 impl Context {
     /// Whether the person sits before a screen of this machine.
@@ -27,10 +27,7 @@ impl Context {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        // A browser has no business with the vault's key.
-        for variable in VAULT_VARIABLES {
-            command.env_remove(variable);
-        }
+        command.env_clear().envs(of_desktop());
         // Whether a browser came up is not known: some openers stay as long as
         // it does. So whoever calls this shows the address too.
         command.spawn().is_ok()

@@ -125,6 +125,33 @@ pub const VAULT_VARIABLES: [&str; 11] = [
     "VAULT_NO_INPUT",
 ];
 
+/// The variables that a browser needs to come up on the desktop; it has no
+/// business with any other.
+pub fn of_desktop() -> impl Iterator<Item = (OsString, OsString)> {
+    const NAMES: [&str; 14] = [
+        "BROWSER",
+        "DBUS_SESSION_BUS_ADDRESS",
+        "DESKTOP_SESSION",
+        "DISPLAY",
+        "HOME",
+        "LANG",
+        "LOGNAME",
+        "PATH",
+        "SHELL",
+        "TMPDIR",
+        "USER",
+        "WAYLAND_DISPLAY",
+        "WSL_DISTRO_NAME",
+        "XAUTHORITY",
+    ];
+    const PREFIXES: [&str; 7] = ["GNOME_", "GTK_", "KDE_", "LC_", "MOZ_", "QT_", "XDG_"];
+    std::env::vars_os().filter(|(name, _)| {
+        name.to_str().is_some_and(|name| {
+            NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        })
+    })
+}
+
 /// The value of a variable that a person named, for `--from-env`.
 pub fn named_variable(name: &str) -> Option<Secret> {
     let value = std::env::var_os(name)?;

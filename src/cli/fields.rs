@@ -548,7 +548,10 @@ fn known_fields(definition: &Definition) -> String {
         .iter()
         .map(|field| field.name.as_str())
         .collect();
-    format!("Its fields are: {}", names.join(", "))
+    match &names[..] {
+        [] => "It has no fields to give.".to_owned(),
+        names => format!("Its fields are: {}", names.join(", ")),
+    }
 }
 
 fn example_object(definition: &Definition) -> String {

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::FileType;
 
 use crate::error::{Error, Kind, Result};
 use crate::files;
@@ -24,6 +25,21 @@ const PATIENCE: Timespec = Timespec {
 /// Whether something other than a keyboard stands at standard input.
 pub fn stdin_is_piped() -> bool {
     !std::io::stdin().is_terminal()
+}
+
+/// Whether another program is at standard input, which may have more to say.
+pub fn stdin_speaks() -> bool {
+    let found = rustix::fs::fstat(rustix::stdio::stdin());
+    found.is_ok_and(|found| {
+        let kind = FileType::from_raw_mode(found.st_mode);
+        matches!(kind, FileType::Fifo | FileType::Socket)
+    })
+}
+
+/// Whether standard input holds text now, or soon: more than its end.
+pub fn stdin_holds_text() -> bool {
+    let stdin = rustix::stdio::stdin();
+    stdin_is_piped() && stdin_has_data() && rustix::io::ioctl_fionread(stdin).is_ok_and(|n| n > 0)
 }
 
 /// Reads all of standard input, and says so when nothing comes for a while.

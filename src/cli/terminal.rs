@@ -126,7 +126,7 @@ impl Terminal {
         }
         match File::open("/dev/tty") {
             Ok(terminal) => Some(LineReader::of(terminal.into())),
-            Err(_) if super::input::stdin_is_piped() => {
+            Err(_) if super::input::stdin_speaks() => {
                 let stdin = rustix::io::dup(rustix::stdio::stdin()).ok()?;
                 Some(LineReader::of(stdin))
             }

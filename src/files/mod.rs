@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Kind};
 use crate::secret::SecretBuffer;
 
-pub use self::staged::{Room, Staged, sweep_abandoned, sweep_temporary};
+pub use self::staged::{Room, Staged, sweep_abandoned, sweep_temporary, temporary_files};
 
 /// Something that was tried with a path did not work.
 #[derive(Debug, thiserror::Error)]

@@ -193,6 +193,20 @@ pub fn sweep_abandoned(target: &Path) {
     });
 }
 
+/// The temporary files that writers of `target` left behind.
+pub fn temporary_files(target: &Path) -> Vec<PathBuf> {
+    let (Some(prefix), Ok(entries)) = (temporary_prefix(target), fs::read_dir(folder_of(target)))
+    else {
+        return Vec::new();
+    };
+    let is_one = |name: &std::ffi::OsStr| {
+        let name = name.as_encoded_bytes();
+        name.starts_with(prefix.as_encoded_bytes())
+    };
+    let found = entries.flatten().filter(|entry| is_one(&entry.file_name()));
+    found.map(|entry| entry.path()).collect()
+}
+
 /// Removes the temporary files for whose rest of the name, after the prefix,
 /// `goes` holds.
 fn sweep(target: &Path, goes: impl Fn(&str) -> bool) {

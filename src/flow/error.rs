@@ -33,8 +33,8 @@ pub enum FlowError {
         /// The HTTP status.
         status: u16,
     },
-    /// The server is not well, or turns us away for now.
-    #[error("{server} is in trouble (HTTP {status})")]
+    /// The server is not well, turns us away for now, or leads elsewhere.
+    #[error("{server} answered with HTTP {status}")]
     Trouble {
         /// Who.
         server: String,
@@ -96,7 +96,10 @@ fn in_words(code: &str) -> Option<&'static str> {
     Some(match code {
         "access_denied" | "authorization_declined" => "the request was declined",
         "expired_token" => "the code has expired",
-        "invalid_grant" | "bad_refresh_token" | "refresh_token_expired" => "the login has ended",
+        "invalid_grant" | "bad_refresh_token" | "invalid_refresh_token" => {
+            "the grant is not good any more"
+        }
+        "refresh_token_expired" => "the refresh token has expired",
         "refresh_token_reused" => "the refresh token was used before",
         "refresh_token_invalidated" | "token_revoked" => "the login was revoked",
         "invalid_client" | "incorrect_client_credentials" => "it does not know this client",
@@ -128,6 +131,16 @@ impl FlowError {
                 Weight::Passing
             }
             _ => Weight::Client,
+        }
+    }
+
+    /// Why, without saying who.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Refused {
+                code, description, ..
+            } => said(code, description.as_deref()),
+            other => other.to_string(),
         }
     }
 
@@ -185,6 +198,9 @@ impl From<FlowError> for Error {
                     unreachable!("it was matched just now")
                 };
                 return inner.into();
+            }
+            FlowError::Refused { .. } if error.weight() == Weight::Passing => {
+                (Kind::Unreachable, "Try again later.")
             }
             FlowError::Refused { code, .. } => (Kind::Rejected, hint_for(code)),
             FlowError::Trouble { .. } => (Kind::Unreachable, "Try again later."),
@@ -317,7 +333,7 @@ mod tests {
         }
         assert_eq!(
             Error::from(refused("invalid_grant")).to_string(),
-            "Example refuses: the login has ended (invalid_grant)"
+            "Example refuses: the grant is not good any more (invalid_grant)"
         );
     }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
+use crate::text::printable;
 
 /// Longer ones are not read.
 const LONGEST: usize = 64 * 1024;
@@ -38,7 +39,7 @@ pub(super) fn account(token: &Secret) -> Option<String> {
         .iter()
         .find_map(|name| claims.get(name)?.as_str())
         .filter(|text| !text.is_empty() && text.len() <= 200)
-        .map(str::to_owned)
+        .map(|text| printable(text).into_owned())
 }
 
 #[cfg(test)]

@@ -130,6 +130,11 @@ pub async fn register(
     };
     let id = take("client_id").ok_or_else(|| server.odd("has no client in it"))?;
     let secret = take("client_secret").map(Secret::from);
+    let is_visible = |text: &str| text.len() <= 4096 && text.bytes().all(|b| b.is_ascii_graphic());
+    let is_odd = |secret: &Secret| !is_visible(secret.reveal());
+    if !is_visible(&id) || secret.as_ref().is_some_and(is_odd) {
+        return Err(server.odd("has a client that cannot be used"));
+    }
     let method = take("token_endpoint_auth_method");
     let proof = match (&secret, method.as_deref().and_then(Proof::parse)) {
         (None, _) | (_, Some(Proof::None)) => Proof::None,

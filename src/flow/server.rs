@@ -94,10 +94,15 @@ impl Server {
     /// silent.
     #[must_use]
     pub fn known_to(mut self, client: &OAuthClient) -> Self {
+        self.learn_from(client);
+        self
+    }
+
+    /// Takes over what a client learned, where the definition is silent.
+    pub fn learn_from(&mut self, client: &OAuthClient) {
         if let Some(learned) = &client.endpoints {
             self.learn(learned.clone());
         }
-        self
     }
 
     /// Takes over addresses that the definition does not have.

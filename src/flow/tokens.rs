@@ -8,6 +8,7 @@ use crate::credential;
 use crate::name::FieldName;
 use crate::provider::{Flow, Protocol};
 use crate::secret::Secret;
+use crate::text::printable;
 
 /// Larger ones fit into no header.
 const LARGEST: usize = 32 * 1024;
@@ -59,7 +60,8 @@ impl Tokens {
     ) -> Result<Self, FlowError> {
         let text_at = |pointer: Option<&str>| {
             let text = body.pointer(pointer?)?.as_str()?;
-            (!text.is_empty() && text.len() <= LONGEST_TEXT).then(|| text.to_owned())
+            let is_one = !text.is_empty() && text.len() <= LONGEST_TEXT;
+            is_one.then(|| printable(text).into_owned())
         };
         let account = text_at(server.oauth.account_at.as_deref());
         let base_url = text_at(server.oauth.base_url_at.as_deref());
@@ -210,8 +212,12 @@ fn scopes(given: &Value) -> Option<Vec<String>> {
             .collect(),
         _ => return None,
     };
+    // No scope has other characters (RFC 6749, section 3.3).
+    let are_scopes = words
+        .iter()
+        .all(|word| word.bytes().all(|byte| byte.is_ascii_graphic()));
     let is_small = words.len() <= MOST && words.iter().map(String::len).sum::<usize>() <= LARGEST;
-    (!words.is_empty() && is_small).then_some(words)
+    (!words.is_empty() && is_small && are_scopes).then_some(words)
 }
 
 #[cfg(test)]

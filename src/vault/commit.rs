@@ -109,6 +109,8 @@ impl Store {
         let mut opened = self.reopen(key)?;
         let mut reserve = Reserve {
             store: self,
+            key,
+            waited_for: lock.waited_for.clone(),
             ready: None,
         };
         let (made, keep) = apply(&mut opened.document, &mut reserve)?;
@@ -362,10 +364,37 @@ pub enum Keep {
 /// The way to the next vault file, tried before it is needed.
 pub struct Reserve<'a> {
     store: &'a Store,
+    key: &'a VaultKey,
+    waited_for: Option<String>,
     ready: Option<Ready>,
 }
 
 impl Reserve<'_> {
+    /// Whether we waited for a process that ran this command.
+    pub fn waited_for(&self, command: &str) -> bool {
+        let ours = format!("(vault {command})");
+        let other = self.waited_for.as_deref();
+        other.is_some_and(|other| other.ends_with(&ours))
+    }
+
+    /// What a writer that was killed before its last step would have put in
+    /// the vault's place: whole, sealed with the vault's key, and the next
+    /// one of this very vault.
+    pub fn unfinished(&self, current: &Document) -> Vec<Document> {
+        let paths = files::temporary_files(&self.store.path);
+        let opened = paths.iter().filter_map(|path| {
+            let sealed = self.store.read_from(path).ok()??;
+            self.store.open_payload(&sealed, self.key.clone()).ok()
+        });
+        let is_next = |document: &Document| {
+            document.vault_id == current.vault_id && document.generation > current.generation
+        };
+        opened
+            .map(|opened| opened.document)
+            .filter(is_next)
+            .collect()
+    }
+
     /// Makes sure that the vault can be replaced: takes the room, and puts a
     /// copy of the vault in its own place, as the commit will.
     ///

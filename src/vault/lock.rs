@@ -21,6 +21,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// The right to change a vault, until dropped.
 pub(super) struct Lock {
     _file: File,
+    /// What held it when we came, where we had to wait.
+    pub(super) waited_for: Option<String>,
 }
 
 impl Lock {
@@ -31,13 +33,26 @@ impl Lock {
         command: &str,
         patience: Duration,
     ) -> Result<Self, VaultError> {
+        let waited_for = match acquire(path, Duration::ZERO)? {
+            Some(file) => {
+                name_holder(&file, command);
+                return Ok(Self {
+                    _file: file,
+                    waited_for: None,
+                });
+            }
+            None => holder(path),
+        };
         let file = acquire(path, patience)?.ok_or_else(|| VaultError::Busy {
             path: vault.to_owned(),
             holder: holder(path),
             seconds: patience.as_secs(),
         })?;
         name_holder(&file, command);
-        Ok(Self { _file: file })
+        Ok(Self {
+            _file: file,
+            waited_for: Some(waited_for),
+        })
     }
 }
 

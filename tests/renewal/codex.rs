@@ -58,10 +58,6 @@ impl Codex {
     fn stored(&self, field: &str) -> String {
         line(&self.get(field).arg("--no-refresh").ok())
     }
-
-    fn vault_bytes(&self) -> Vec<u8> {
-        std::fs::read(self.environment.vault_file()).unwrap()
-    }
 }
 
 /// A token that says of itself what is in `claims`, and is signed by nobody.

@@ -79,8 +79,9 @@ fn a_kill_between_the_answer_and_the_save_leaves_the_old_login_or_the_new_one() 
         let next = world.get("peer").finish();
         match next.code {
             Some(0) => {
-                assert_eq!(in_vault, access(2), "{delay:?}");
+                // Saved, or found beside the vault by who came next.
                 assert_eq!(next.stdout.trim_end(), access(2), "{delay:?}");
+                assert_eq!(world.stored("peer", "access_token"), access(2));
                 saved += 1;
             }
             Some(9) => {

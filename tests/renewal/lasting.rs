@@ -40,23 +40,15 @@ fn a_login_that_has_ended_says_how_to_log_in_again() {
 }
 
 #[test]
-fn github_and_slack_say_with_a_200_that_a_login_has_ended() {
-    for (name, body) in [
-        ("github", r#"{"error": "bad_refresh_token"}"#),
-        (
-            "slack",
-            r#"{"ok": false, "error": "invalid_refresh_token"}"#,
-        ),
-    ] {
-        let world = World::new();
-        world.log_in(name, Some(SHORT));
-        world.answer_renewals(200, body);
-        let hint = format!("vault login {name}/default --force");
-        world.get(name).fails(9).says(contains(&*hint));
-        assert_eq!(world.status(name), "expired");
-        world.get(name).fails(9).says(contains(&*hint));
-        assert_eq!(world.renewals(), [refresh(1)]);
-    }
+fn github_says_with_a_200_that_a_login_has_ended() {
+    let world = World::new();
+    world.log_in("github", Some(SHORT));
+    world.answer_renewals(200, r#"{"error": "bad_refresh_token"}"#);
+    let hint = "vault login github/default --force";
+    world.get("github").fails(9).says(contains(hint));
+    assert_eq!(world.status("github"), "expired");
+    world.get("github").fails(9).says(contains(hint));
+    assert_eq!(world.renewals(), [refresh(1)]);
 }
 
 #[test]

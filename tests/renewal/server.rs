@@ -151,14 +151,10 @@ impl World {
     /// A login that needs no person: the server grants it when it is first
     /// asked.
     pub fn login(&self, target: &str) -> Run<'_> {
-        let provider = target.split('/').next().unwrap_or(target);
-        let variable = match provider {
-            "github" | "slack" => provider.to_uppercase(),
-            _ => "PEER".to_owned(),
-        };
         self.environment
             .vault(["login", target, "--flow", "device_code", "--no-open"])
             .env("PEER_CLIENT_ID", "peer-client")
+            .env("GITHUB_CLIENT_ID", "peer-client")
             .env("PEER_CLIENT_SECRET", CLIENT_SECRET)
     }
 
@@ -270,14 +266,10 @@ fn answer(seen: &Seen, mood: &mut Mood) -> Reply {
             .to_string(),
         ),
         (AUTH, "/registered/1") => Reply::new(204, ""),
-        ("github.com" | "slack.com", _) if is_renewal(seen) => {
+        ("github.com", _) if is_renewal(seen) => {
             mood.renewal.clone().unwrap_or(Reply::new(500, "{}"))
         }
         ("github.com", _) => tokens(mood),
-        ("slack.com", _) => {
-            let given = json!({ "ok": true, "authed_user": issue(mood) });
-            Reply::new(200, given.to_string())
-        }
         (API, "/me") => mood.api.clone().unwrap_or_else(|| {
             let is_newest =
                 seen.headers["authorization"] == format!("Bearer {}", access(mood.issued));
@@ -288,10 +280,6 @@ fn answer(seen: &Seen, mood: &mut Mood) -> Reply {
 }
 
 fn tokens(mood: &mut Mood) -> Reply {
-    Reply::new(200, issue(mood).to_string())
-}
-
-fn issue(mood: &mut Mood) -> Value {
     mood.issued += 1;
     let mut given = json!({ "access_token": access(mood.issued), "token_type": "Bearer" });
     if !mood.gives_no_refresh {
@@ -300,5 +288,5 @@ fn issue(mood: &mut Mood) -> Value {
     if let Some(seconds) = mood.lives {
         given["expires_in"] = json!(seconds);
     }
-    given
+    Reply::new(200, given.to_string())
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::cli::context::Context;
 use crate::cli::table::{Table, terminal_width};
 use crate::cli::{output, select};
-use crate::credential::{Credential, fingerprint};
+use crate::credential::{AuthKind, Credential, fingerprint};
 use crate::error::{Error, Kind, Result};
 use crate::name::{ConnectionId, ConnectionName, Target, VariableName};
 use crate::vault::{BadDocument, Document};
@@ -115,6 +115,7 @@ fn versions(entry: &Entry, credential: &Credential, document: &Document) -> Vec<
 /// Puts an earlier value back in force.
 pub fn restore(args: &RestoreArgs, context: &Context) -> Result<()> {
     let store = context.store()?;
+    let mut are_tokens = false;
     let restored = context.change("restore", |document| {
         let entry = Entry::find(document, &args.target, args.connection.as_ref())?;
         let mut credential = entry
@@ -126,7 +127,10 @@ pub fn restore(args: &RestoreArgs, context: &Context) -> Result<()> {
                 .with_hint(format!("See which there are: vault history {entry}")));
         }
         match &entry {
-            Entry::Connection(id) => document.put_connection(id, &credential),
+            Entry::Connection(id) => {
+                are_tokens = credential.kind == AuthKind::OAuth;
+                document.put_connection(id, &credential);
+            }
             Entry::Secret(name) => document.put_secret(name, &credential),
         }
         Ok(entry)
@@ -137,6 +141,11 @@ pub fn restore(args: &RestoreArgs, context: &Context) -> Result<()> {
     context
         .output
         .note(&format!("Restored version {} of {restored}.", args.version));
+    if are_tokens {
+        context.output.note(&format!(
+            "Its tokens may have been renewed or ended since then. See: vault verify {restored}"
+        ));
+    }
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! `login`: taking a credential in.
 
+mod browser;
 mod client;
+mod course;
 mod key;
 mod oauth;
 mod way;
@@ -245,9 +247,14 @@ fn with_oauth(
     stored: Vec<OAuthClient>,
     context: &Context,
 ) -> Result<Login> {
+    let scopes = args.oauth.scopes.as_ref().map(|scopes| {
+        let named = scopes.iter().map(|scope| scope.trim());
+        let named = named.filter(|scope| !scope.is_empty());
+        named.map(str::to_owned).collect::<Vec<_>>()
+    });
     let told = oauth::Told {
         flow: args.oauth.flow,
-        scopes: args.oauth.scopes.as_deref(),
+        scopes: scopes.as_deref(),
         client_id: args.oauth.client_id.as_deref(),
         may_open: !args.oauth.no_open,
         is_forced: args.force,

@@ -54,6 +54,10 @@ impl Guard {
             return Err(Answer::not_found());
         }
         match head.method.as_str() {
+            // A browser that is sent here names no origin; a script does.
+            "GET" if !self.takes_form && !matches!(head.header("origin"), Ok(None)) => {
+                Err(Answer::foreign())
+            }
             "GET" => Ok(0),
             "POST" if self.takes_form => self.admit_post(head),
             _ if self.takes_form => Err(Answer::wrong_method("GET, POST")),

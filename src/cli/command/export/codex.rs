@@ -43,6 +43,10 @@ pub(super) fn export(args: &ExportArgs, context: &Context) -> Result<()> {
 }
 
 fn named(args: &ExportArgs) -> Result<&ConnectionRef> {
+    if !args.prefix.is_empty() || !args.name.is_empty() {
+        let message = format!("{CODEX_AUTH} has no variables to name");
+        return Err(wrong_call(&message));
+    }
     match &args.targets[..] {
         [Target::Connection(reference)] => Ok(reference),
         _ => Err(wrong_call(&format!("{CODEX_AUTH} takes one connection"))),

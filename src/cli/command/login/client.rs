@@ -61,10 +61,8 @@ impl Wanted<'_> {
                 )));
             }
         }
-        if let Some(public) = &oauth.client_id
-            && self.flow != Flow::ClientCredentials
-        {
-            return Ok(self.client(public.clone(), None));
+        if let Some(public) = &oauth.client_id {
+            return self.of(public.clone(), context);
         }
         if context.is_desktop() && self.may_open && !context.is_silent() {
             return self.typed_in_a_form(context);

@@ -1,30 +1,24 @@
 //! A login with OAuth: which flow, and leading a person through it. Nothing
 //! is written before it is over.
 
-use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::client::Wanted;
+use super::course::Course;
 use crate::broker::grant::plain_field;
 use crate::cli::context::{Context, whole_second};
 use crate::cli::fields;
-use crate::cli::terminal::LineReader;
 use crate::credential::Value;
 use crate::credential::client::OAuthClient;
 use crate::error::{Error, Kind, Result};
-use crate::flow::authorize::{self, Attempt, Redirected, check_issuer, host_of};
-use crate::flow::local::{self, Callback, Listener};
-use crate::flow::{self, FlowError, Server, Tokens, codex, device, register};
+use crate::flow::authorize::Attempt;
+use crate::flow::local::Listener;
+use crate::flow::{self, Server, Tokens, codex, device, register};
 use crate::net::{Address, Client, wait_for};
 use crate::provider::{Definition, Flow, OAuth, Protocol};
 use crate::secret::Secret;
-
-/// How long a person has to agree.
-const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 /// What a login with OAuth was told.
 pub(super) struct Told<'a> {
@@ -177,11 +171,7 @@ fn chosen(told: &Told<'_>, definition: &Definition, context: &Context) -> Result
     let oauth = definition.oauth.as_ref();
     let flows = oauth.map(crate::provider::OAuth::flows).unwrap_or_default();
     if let Some(wanted) = told.flow {
-        // A machine's own login needs no more than a token address.
-        let is_possible = flows.contains(&wanted)
-            || wanted == Flow::ClientCredentials
-                && oauth.is_some_and(|oauth| oauth.token_url.is_some());
-        if is_possible {
+        if flows.contains(&wanted) {
             return Ok(wanted);
         }
         let words: Vec<_> = flows.iter().map(|flow| flow.as_str()).collect();
@@ -211,20 +201,21 @@ fn chosen(told: &Told<'_>, definition: &Definition, context: &Context) -> Result
 }
 
 /// A login on its way.
-struct Login<'a> {
-    definition: &'a Definition,
-    flow: Flow,
-    scopes: &'a [String],
-    may_open: bool,
-    is_forced: bool,
-    client: Client,
-    context: &'a Context,
+pub(super) struct Login<'a> {
+    pub(super) definition: &'a Definition,
+    pub(super) flow: Flow,
+    pub(super) scopes: &'a [String],
+    pub(super) may_open: bool,
+    pub(super) is_forced: bool,
+    pub(super) client: Client,
+    pub(super) context: &'a Context,
 }
 
 impl Login<'_> {
     fn run(&self, mut server: Server, told: Told<'_>) -> Result<(Tokens, OAuthClient)> {
         if self.flow == Flow::DcrPkce {
-            return wait_for(self.registered(server, told.stored))?;
+            let course = wait_for(self.registered(&mut server, told.stored))?;
+            return course.map_err(|stop| stop.edge(&server, self.definition));
         }
         let wanted = Wanted {
             definition: self.definition,
@@ -236,7 +227,7 @@ impl Login<'_> {
         };
         let mut app = wanted.find(self.context)?;
         let is_known = server.is_known_for(self.flow);
-        let tokens = wait_for(async {
+        let course: Course<Tokens> = wait_for(async {
             if !is_known {
                 register::discover(&mut server, &self.client).await?;
                 app.endpoints = Some(server.endpoints.clone());
@@ -256,16 +247,17 @@ impl Login<'_> {
                     self.browser(&server, &app, listener).await
                 }
             }
-        })??;
+        })?;
+        let tokens = course.map_err(|stop| stop.edge(&server, self.definition))?;
         Ok((tokens, app))
     }
 
     /// With a client that registered itself, now or before.
     async fn registered(
         &self,
-        mut server: Server,
+        server: &mut Server,
         stored: Vec<OAuthClient>,
-    ) -> Result<(Tokens, OAuthClient)> {
+    ) -> Course<(Tokens, OAuthClient)> {
         let place = server.place();
         let is_usable = |known: &OAuthClient| {
             let is_old = known.expires_at.is_some_and(|end| end <= self.context.now);
@@ -277,16 +269,16 @@ impl Login<'_> {
             let port = known.redirect_uri.as_deref().and_then(port_of);
             // Many servers take back only the very address that they know.
             if let Some(listener) = port.and_then(|port| Listener::bind(&[port]).ok()) {
-                let server = server.known_to(&known);
-                let tokens = self.browser(&server, &known, listener).await?;
+                server.learn_from(&known);
+                let tokens = self.browser(server, &known, listener).await?;
                 return Ok((tokens, known));
             }
         }
-        register::discover(&mut server, &self.client).await?;
+        register::discover(server, &self.client).await?;
         let listener = self.listen(&server.oauth.redirect.ports)?;
-        let redirect = Attempt::new(&server, listener.port()).redirect_uri;
-        let app = register::register(&server, &redirect, self.scopes, &self.client).await?;
-        let tokens = self.browser(&server, &app, listener).await?;
+        let redirect = Attempt::new(server, listener.port()).redirect_uri;
+        let app = register::register(server, &redirect, self.scopes, &self.client).await?;
+        let tokens = self.browser(server, &app, listener).await?;
         Ok((tokens, app))
     }
 
@@ -319,97 +311,7 @@ impl Login<'_> {
         })
     }
 
-    /// By a browser: on this machine, or on another one whose address is
-    /// pasted back.
-    async fn browser(
-        &self,
-        server: &Server,
-        app: &OAuthClient,
-        listener: Listener,
-    ) -> Result<Tokens> {
-        let attempt = Attempt::new(server, listener.port());
-        let address = attempt.address(server, &app.id, self.scopes)?;
-        let is_shown =
-            self.may_open && self.context.is_desktop() && self.context.show_page(&address);
-        let paste = match is_shown {
-            true => None,
-            false => self.context.terminal.line_reader(),
-        };
-        self.lead(&address, is_shown, paste.is_some());
-        let callback = Callback {
-            host: host_of(server),
-            path: &attempt.path,
-            state: (!attempt.state_in_path).then_some(&attempt.state),
-            provider: &server.name,
-        };
-        let pasted = async {
-            match paste {
-                Some(reader) => self.pasted(server, &attempt, reader).await,
-                None => std::future::pending().await,
-            }
-        };
-        let came_back = async { local::wait(listener, &callback, PATIENCE).await };
-        let redirected = match first_of(came_back, pasted).await {
-            First::One(back) => back_from(server, back?)?,
-            First::Other(pasted) => pasted?,
-        };
-        check_issuer(server, redirected.issuer.as_deref())?;
-        let verifier = attempt.verifier_for(server);
-        let traded = flow::exchange(
-            server,
-            app,
-            &redirected.code,
-            verifier,
-            &attempt.redirect_uri,
-            &self.client,
-            now(),
-        );
-        Ok(traded.await?)
-    }
-
-    /// The address that a person pastes; a wrong one is no end at a terminal.
-    async fn pasted(
-        &self,
-        server: &Server,
-        attempt: &Attempt,
-        mut reader: LineReader,
-    ) -> std::result::Result<Redirected, FlowError> {
-        loop {
-            let line = reader.line().await;
-            if line.reveal().trim().is_empty() {
-                continue;
-            }
-            match attempt.pasted(server, &line) {
-                Err(wrong @ FlowError::Pasted(_)) if self.context.terminal.is_there() => {
-                    let message = format!("That was not it: {wrong}. Paste the whole address:");
-                    self.context.output.tell(&message);
-                }
-                other => return other,
-            }
-        }
-    }
-
-    fn lead(&self, address: &str, is_shown: bool, can_paste: bool) {
-        let name = &self.definition.display_name;
-        let output = &self.context.output;
-        if is_shown {
-            output.tell(&format!(
-                "Agree to it in your browser. If none came up, open this address:\n\n{address}\n"
-            ));
-            return;
-        }
-        output.tell(&format!(
-            "Open this address in a browser, and agree to it at {name}:\n\n{address}\n"
-        ));
-        if can_paste {
-            output.tell(
-                "If that browser is on another machine, its last page cannot be reached from \
-                 there. Paste the whole address of that page here:",
-            );
-        }
-    }
-
-    async fn device(&self, server: &Server, app: &OAuthClient) -> Result<Tokens> {
+    async fn device(&self, server: &Server, app: &OAuthClient) -> Course<Tokens> {
         let code = device::begin(server, app, self.scopes, &self.client).await?;
         self.show_code(
             &code.user_code,
@@ -420,7 +322,7 @@ impl Login<'_> {
         Ok(device::wait(server, app, &code, &self.client, &now).await?)
     }
 
-    async fn codex_device(&self, server: &Server, app: &OAuthClient) -> Result<Tokens> {
+    async fn codex_device(&self, server: &Server, app: &OAuthClient) -> Course<Tokens> {
         let code = codex::begin(server, app, &self.client).await?;
         let life = codex::PATIENCE;
         self.show_code(&code.user_code, &code.verification_uri, None, life);
@@ -442,38 +344,6 @@ impl Login<'_> {
     }
 }
 
-fn back_from(
-    server: &Server,
-    back: local::Redirected,
-) -> std::result::Result<Redirected, FlowError> {
-    let code: Secret = back.code.map_err(|denied| {
-        authorize::denied(server, &denied.error, denied.description.as_deref())
-    })?;
-    Ok(Redirected {
-        code,
-        issuer: back.issuer,
-    })
-}
-
-/// What was ready first.
-enum First<A, B> {
-    One(A),
-    Other(B),
-}
-
-/// Waits for whichever comes first; the other one is dropped.
-async fn first_of<A, B>(
-    one: impl Future<Output = A>,
-    other: impl Future<Output = B>,
-) -> First<A, B> {
-    let (mut one, mut other) = (pin!(one), pin!(other));
-    poll_fn(|context| match one.as_mut().poll(context) {
-        Poll::Ready(made) => Poll::Ready(First::One(made)),
-        Poll::Pending => other.as_mut().poll(context).map(First::Other),
-    })
-    .await
-}
-
 fn port_of(redirect_uri: &str) -> Option<u16> {
     let (_, rest) = redirect_uri.split_once("://")?;
     let authority = rest.split('/').next()?;
@@ -481,6 +351,6 @@ fn port_of(redirect_uri: &str) -> Option<u16> {
 }
 
 /// The time now: a person may have taken a while.
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     whole_second(Timestamp::now())
 }

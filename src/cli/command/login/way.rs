@@ -32,8 +32,11 @@ impl Way {
         let says_key = reads || source.from_env.is_some() || source.browser;
         let says_oauth =
             oauth.flow.is_some() || oauth.scopes.is_some() || oauth.client_id.is_some();
-        if is_about(definition, Protocol::Codex) && reads && !says_oauth {
-            return Ok(Self::CodexFile);
+        if is_about(definition, Protocol::Codex) && !says_oauth {
+            // Piped in, as a key would be.
+            if reads || input::stdin_holds_text() {
+                return Ok(Self::CodexFile);
+            }
         }
         let name = &definition.name;
         if says_key && says_oauth {

@@ -49,9 +49,15 @@ fn end_one(
             definition.display_name
         )),
         Ending::Alive { reason, by_hand } => {
-            let page = by_hand.map_or(String::new(), |url| format!(" End them by hand: {url}"));
+            let page = match by_hand {
+                Some(url) => format!("at {url}"),
+                None => format!(
+                    "in the settings of your {} account",
+                    definition.display_name
+                ),
+            };
             context.output.warn(&format!(
-                "The tokens of {id} go on working until they expire: {reason}.{page}"
+                "The tokens of {id} go on working: {reason}. End them {page}."
             ));
         }
     }
