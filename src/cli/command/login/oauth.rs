@@ -240,12 +240,15 @@ impl Login<'_> {
                 self.definition.display_name,
                 ports.join(" or ")
             );
+            let mut hint = "End the program that has it".to_owned();
+            let oauth = self.definition.oauth.as_ref();
+            if oauth.is_some_and(|oauth| oauth.flows().contains(&Flow::DeviceCode)) {
+                let name = &self.definition.name;
+                hint.push_str(&format!(", or: vault login {name} --flow device_code"));
+            }
             Error::new(Kind::Failed, message)
                 .with_source(error)
-                .with_hint(format!(
-                    "End the program that has it, or: vault login {} --flow device_code",
-                    self.definition.name
-                ))
+                .with_hint(hint)
         })
     }
 
