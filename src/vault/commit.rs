@@ -135,7 +135,13 @@ impl Store {
     pub fn refuse_unwritable(&self) -> Result<(), VaultError> {
         let now = fs::metadata(&self.path).map_or(0, |metadata| metadata.len());
         let room = usize::try_from(now).unwrap_or(0) + LARGEST_GROWTH;
-        drop(Room::take(&self.path, room)?);
+        // Before a first login its folder may not be there either, and is not
+        // made for what may come to nothing.
+        let mut folders = self.path.ancestors().skip(1);
+        let there = folders.find(|folder| folder.is_dir());
+        let name = self.path.file_name();
+        let target = there.zip(name).map(|(folder, name)| folder.join(name));
+        drop(Room::take(target.as_deref().unwrap_or(&self.path), room)?);
         Ok(())
     }
 
