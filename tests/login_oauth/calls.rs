@@ -90,7 +90,12 @@ fn must_refuse(world: &World, arguments: &str, code: i32, reason: &str) {
 #[test]
 fn a_key_and_an_oauth_login_are_not_asked_for_together() {
     let world = world();
-    for source in ["--stdin", "--from-env", "--from-file /dev/null", "--browser"] {
+    for source in [
+        "--stdin",
+        "--from-env",
+        "--from-file /dev/null",
+        "--browser",
+    ] {
         for way in ["--flow pkce", "--scopes a", "--client-id a"] {
             let call = format!("login github {source} {way}");
             must_refuse(&world, &call, 2, "at the same time");
@@ -110,7 +115,12 @@ fn a_provider_without_oauth_has_no_flow() {
 #[test]
 fn a_provider_without_keys_takes_none() {
     let world = world();
-    must_refuse(&world, "login acme --stdin", 5, "with OAuth, not with a key");
+    must_refuse(
+        &world,
+        "login acme --stdin",
+        5,
+        "with OAuth, not with a key",
+    );
 }
 
 #[test]

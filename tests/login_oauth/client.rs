@@ -77,7 +77,10 @@ fn the_redirect_address_to_register_has_the_port_that_is_used() {
     let redirect = json!({ "host": "localhost", "ports": [7997, 7998], "path": "/back" });
     world.define(&acme_with_own_client(json!({ "redirect": redirect })));
     let ended = world.vault(LOGIN).begin().end().fails(5);
-    assert!(ended.stderr.contains("http://localhost:7997/back"), "{ended}");
+    assert!(
+        ended.stderr.contains("http://localhost:7997/back"),
+        "{ended}"
+    );
 }
 
 #[test]
@@ -88,7 +91,9 @@ fn at_a_terminal_the_client_and_its_secret_are_asked_for() {
     let secret = world
         .environment
         .secret("a client secret", "FAKE-acme-client-secret");
-    let mut terminal = world.vault("login acme --flow pkce --no-open").at_terminal();
+    let mut terminal = world
+        .vault("login acme --flow pkce --no-open")
+        .at_terminal();
     terminal.wait_for("https://acme.example/apps");
     terminal.wait_for("Acme client ID: ").types("typed\n");
     terminal

@@ -87,13 +87,19 @@ fn a_code_of_codex_brings_tokens() {
         says(200, &granted),
     ];
     let world = codex(says(200, &offer), answers);
-    world.environment.secret("a code", "FAKE-authorization-code");
+    world
+        .environment
+        .secret("a code", "FAKE-authorization-code");
     world
         .environment
         .secret("a verifier", "FAKE-verifier-of-the-server");
     let ended = world.vault(LOGIN).begin().end().ok();
     assert!(ended.stderr.contains("│   FAKE-1234   │"), "{ended}");
-    assert!(ended.stderr.contains("https://auth.openai.com/codex/device"));
+    assert!(
+        ended
+            .stderr
+            .contains("https://auth.openai.com/codex/device")
+    );
     let seen = world.seen_at("/api/accounts/deviceauth/token");
     assert_eq!(seen.len(), 3);
     let poll: Value = serde_json::from_str(&seen[0].body).unwrap();
@@ -129,7 +135,12 @@ fn a_refusal_that_is_none_of_waiting_ends_it() {
     let no = says(400, &json!({ "error": { "code": "access_denied" } }));
     let world = codex(says(200, &offer), [no]);
     let before = world.vault_bytes();
-    world.vault(LOGIN).begin().end().fails(9).says("access_denied");
+    world
+        .vault(LOGIN)
+        .begin()
+        .end()
+        .fails(9)
+        .says("access_denied");
     assert_eq!(world.vault_bytes(), before);
 }
 
@@ -185,7 +196,10 @@ fn a_file_with_an_api_key_alone_is_refused() {
             json!({ "OPENAI_API_KEY": key, "tokens": null }).to_string(),
             "perhaps only an API key",
         ),
-        (json!({ "OPENAI_API_KEY": key }).to_string(), "only an API key"),
+        (
+            json!({ "OPENAI_API_KEY": key }).to_string(),
+            "only an API key",
+        ),
         (key.clone(), "is no auth.json"),
         (auth_json().replace(REFRESH, ""), "no ChatGPT login"),
         (auth_json().replace(REFRESH, "a\\nb"), "no ChatGPT login"),

@@ -70,7 +70,10 @@ fn a_code_that_is_typed_elsewhere_brings_tokens_here() {
     let ended = login.end().ok();
     assert!(ended.stderr.contains("https://acme.example/device"));
     assert!(ended.stderr.contains("at most 1 minutes"), "{ended}");
-    assert!(begun.elapsed() >= Duration::from_secs(3), "it waits between");
+    assert!(
+        begun.elapsed() >= Duration::from_secs(3),
+        "it waits between"
+    );
     let asked = &world.forms_at("/device")[0];
     assert_eq!(asked["client_id"], "acme-public");
     assert_eq!(asked["scope"], "read write");
@@ -228,7 +231,10 @@ fn github_is_understood() {
     let no = |error: &str| says(200, &json!({ "error": error }));
     let answers = InTurn::of([
         no("authorization_pending"),
-        says(200, &json!({ "access_token": ACCESS, "token_type": "bearer", "scope": "repo" })),
+        says(
+            200,
+            &json!({ "access_token": ACCESS, "token_type": "bearer", "scope": "repo" }),
+        ),
     ]);
     let world = World::new(move |seen| match &*seen.path {
         "/login/device/code" => offer(json!({})),

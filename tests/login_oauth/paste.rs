@@ -81,7 +81,11 @@ fn a_wrong_paste_at_a_terminal_is_refused_too() {
     terminal.types("https://evil.example/?code=FAKE&state=FAKE\n");
     let ended = terminal.end();
     assert_eq!((ended.code, &*ended.stdout), (5, ""), "{}", ended.shown);
-    assert!(ended.shown.contains("Hint: Paste the whole address"));
+    assert!(
+        ended
+            .shown
+            .contains("Paste the whole address that the browser shows")
+    );
     assert!(world.internet.seen().is_empty());
     assert_eq!(world.vault_bytes(), before);
 }

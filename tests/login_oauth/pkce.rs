@@ -81,7 +81,9 @@ fn the_exchange_proves_that_the_code_was_asked_for_here() {
     assert_eq!(form["code"], CODE);
     assert_eq!(form["client_id"], "acme-public");
     assert_eq!(form["redirect_uri"], asked.redirect_uri());
-    let verifier = world.environment.secret("the verifier", &form["code_verifier"]);
+    let verifier = world
+        .environment
+        .secret("the verifier", &form["code_verifier"]);
     assert!(is_unguessable(&verifier));
     assert_eq!(challenge_of(&verifier), asked.query["code_challenge"]);
     for hidden in [&*verifier, CODE] {
@@ -138,7 +140,10 @@ fn strays_change_nothing_and_do_not_end_the_login() {
     let asked = Asked::by(&mut login);
     let state = asked.state();
     let right = asked.agreed();
-    let port = right["http://127.0.0.1:".len()..].split('/').next().unwrap();
+    let port = right["http://127.0.0.1:".len()..]
+        .split('/')
+        .next()
+        .unwrap();
     let elsewhere = |path: &str| {
         let query = right.split_once('?').unwrap().1;
         format!("http://127.0.0.1:{port}{path}?{query}")
@@ -146,17 +151,29 @@ fn strays_change_nothing_and_do_not_end_the_login() {
     let localhost = format!("localhost:{port}");
     let other = format!("127.0.0.1:{}", port.parse::<u16>().unwrap() ^ 1);
     let strays = [
-        (404, Visit::to(&format!("http://127.0.0.1:{port}/favicon.ico"))),
+        (
+            404,
+            Visit::to(&format!("http://127.0.0.1:{port}/favicon.ico")),
+        ),
         (404, Visit::to(&elsewhere("/"))),
         (404, Visit::to(&elsewhere("/callback/"))),
         (404, Visit::to(&elsewhere("//callback"))),
         (400, Visit::to(asked.redirect_uri())),
         (400, Visit::to(&asked.back(&[("code", CODE)]))),
-        (400, Visit::to(&asked.back(&[("code", CODE), ("state", "")]))),
-        (400, Visit::to(&asked.back(&[("code", CODE), ("state", "other")]))),
+        (
+            400,
+            Visit::to(&asked.back(&[("code", CODE), ("state", "")])),
+        ),
+        (
+            400,
+            Visit::to(&asked.back(&[("code", CODE), ("state", "other")])),
+        ),
         (400, Visit::to(&asked.back(&[("error", "access_denied")]))),
         (400, Visit::to(&asked.back(&[("state", state)]))),
-        (400, Visit::to(&asked.back(&[("code", ""), ("state", state)]))),
+        (
+            400,
+            Visit::to(&asked.back(&[("code", ""), ("state", state)])),
+        ),
         (400, Visit::to(&format!("{right}&state={state}"))),
         (400, Visit::to(&format!("{right}&code=FAKE"))),
         (400, Visit::to(&format!("{right}&error=access_denied"))),

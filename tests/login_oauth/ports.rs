@@ -43,11 +43,19 @@ fn where_both_are_taken_it_says_so_and_what_else_there_is() {
     let world = World::new(|_| tokens());
     let ((_one, first), (_other, second)) = (port(), port());
     let mut definition = acme_at([first, second]);
+    world.define(&definition);
+    let call = "login acme --flow pkce --no-open";
+    let ended = world.vault(call).begin().end().fails(1);
+    assert!(
+        !ended.stderr.contains("device_code"),
+        "there is none: {ended}"
+    );
     definition["oauth"]["device_authorization_url"] = json!("https://login.acme.example/device");
     world.define(&definition);
     let before = world.vault_bytes();
-    let login = world.vault("login acme --flow pkce --no-open").begin();
-    login
+    world
+        .vault(call)
+        .begin()
         .end()
         .fails(1)
         .says(&format!("port {first} or {second} only, which is taken"))

@@ -14,11 +14,7 @@ fn must_leave_nothing(reply: &Reply, code: i32, says: &str) {
     });
 }
 
-fn must_leave_nothing_after(
-    reply: &Reply,
-    back: impl Fn(&Asked) -> String,
-    look: impl Fn(Ended),
-) {
+fn must_leave_nothing_after(reply: &Reply, back: impl Fn(&Asked) -> String, look: impl Fn(Ended)) {
     for is_first in [false, true] {
         let reply = reply.clone();
         let world = if is_first {
@@ -164,7 +160,10 @@ fn an_answer_without_a_token_is_none() {
 fn what_a_server_repeats_of_a_request_is_not_shown() {
     let world = World::new(|seen| {
         let text = format!("You sent \u{1b}[2J {}", seen.body);
-        says(400, &json!({ "error": "invalid_grant", "error_description": text }))
+        says(
+            400,
+            &json!({ "error": "invalid_grant", "error_description": text }),
+        )
     });
     let mut login = world.vault("login acme --no-open").begin();
     Asked::by(&mut login).agree();

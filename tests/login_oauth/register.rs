@@ -109,7 +109,10 @@ fn a_client_that_was_given_a_secret_proves_itself_with_it() {
     let secret = "FAKE-registered-client-secret";
     let world = unknown(
         |_| says(200, &metadata()),
-        says(201, &json!({ "client_id": "registered-1", "client_secret": secret })),
+        says(
+            201,
+            &json!({ "client_id": "registered-1", "client_secret": secret }),
+        ),
     );
     world.environment.secret("a client secret", secret);
     log_in(&world, LOGIN);
@@ -155,8 +158,14 @@ fn the_other_well_known_address_is_asked_too() {
 fn addresses_that_are_in_the_clear_are_not_asked() {
     for (name, address) in [
         ("token_endpoint", "http://login.acme.example/token"),
-        ("authorization_endpoint", "http://login.acme.example/authorize"),
-        ("registration_endpoint", "http://login.acme.example/register"),
+        (
+            "authorization_endpoint",
+            "http://login.acme.example/authorize",
+        ),
+        (
+            "registration_endpoint",
+            "http://login.acme.example/register",
+        ),
     ] {
         let world = unknown(
             move |_| {

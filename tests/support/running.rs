@@ -42,7 +42,10 @@ impl std::fmt::Display for Ended {
             stdout,
             stderr,
         } = self;
-        write!(f, "it ended with {code}\nstdout: {stdout}\nstderr: {stderr}")
+        write!(
+            f,
+            "it ended with {code}\nstdout: {stdout}\nstderr: {stderr}"
+        )
     }
 }
 
