@@ -27,6 +27,10 @@ fn world() -> World {
 }
 
 #[test]
+#[cfg_attr(
+    target_os = "macos",
+    ignore = "a Mac always has a screen and an opener"
+)]
 fn without_a_screen_a_device_code_is_the_usual_way() {
     let world = world();
     world.vault("login acme").begin().end().ok();
@@ -56,6 +60,10 @@ fn a_screen_does_not_count_for_who_comes_over_ssh() {
 }
 
 #[test]
+#[cfg_attr(
+    target_os = "macos",
+    ignore = "a Mac always has a screen and an opener"
+)]
 fn where_there_are_no_devices_the_address_is_pasted_back() {
     let world = world();
     world.define(&acme(json!({})));
@@ -66,6 +74,10 @@ fn where_there_are_no_devices_the_address_is_pasted_back() {
 }
 
 #[test]
+#[cfg_attr(
+    target_os = "macos",
+    ignore = "a Mac always has a screen and an opener"
+)]
 fn where_nothing_opens_pages_the_address_is_shown() {
     let world = world();
     let run = world.vault("login acme").env("DISPLAY", ":77");

@@ -17,7 +17,10 @@ fn asks(terminal: &mut Terminal<'_>) -> Asked {
 #[test]
 fn an_address_pasted_at_a_terminal_ends_the_login() {
     let world = World::new(|_| tokens());
-    let mut terminal = world.vault("login acme --flow pkce").at_terminal();
+    let mut terminal = world
+        .vault("login acme --flow pkce")
+        .env("SSH_CONNECTION", "192.0.2.1 1 192.0.2.2 22")
+        .at_terminal();
     let asked = asks(&mut terminal);
     terminal.types(&format!("  {}\n", asked.agreed()));
     let ended = terminal.end();

@@ -173,7 +173,10 @@ impl Desktop for Run<'_> {
     fn on_desktop(self, environment: &TestEnvironment) -> Self {
         let folder = environment.path("bin");
         make_folder(&folder);
-        let opener = folder.join("xdg-open");
+        let opener = folder.join(match cfg!(target_os = "macos") {
+            true => "open",
+            false => "xdg-open",
+        });
         // Whole or not there, since the test waits for it.
         let script = "#!/bin/sh\n{ printf '%s\\n' \"$@\"; env; } > \"$TMPDIR/opening\"\n\
                       mv \"$TMPDIR/opening\" \"$TMPDIR/opened\"\n";

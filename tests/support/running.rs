@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 
 use super::TestEnvironment;
 
-/// Longer than anything takes that these tests wait for.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// Longer than `vault` takes for anything that these tests wait for.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The same where a browser or a crowd is waited for.
+const LONG_PATIENCE: Duration = Duration::from_secs(90);
 
 /// A program that runs, and what it has said so far.
 pub struct Running<'a> {
@@ -79,22 +81,26 @@ impl<'a> Running<'a> {
     /// Starts it, without anything to read.
     pub fn start(mut command: Command) -> Self {
         command.stdin(Stdio::null());
-        Self::begin(None, command)
+        Self::begin(None, command, LONG_PATIENCE)
     }
 
     /// Starts it at a pipe that stays open.
     pub(super) fn at_pipe(environment: &'a TestEnvironment, mut command: Command) -> Self {
         command.stdin(Stdio::piped());
-        Self::begin(Some(environment), command)
+        Self::begin(Some(environment), command, PATIENCE)
     }
 
     /// Starts it with nothing to read, and nobody to ask.
     pub(super) fn alone(environment: &'a TestEnvironment, mut command: Command) -> Self {
         command.stdin(Stdio::null());
-        Self::begin(Some(environment), command)
+        Self::begin(Some(environment), command, PATIENCE)
     }
 
-    fn begin(environment: Option<&'a TestEnvironment>, mut command: Command) -> Self {
+    fn begin(
+        environment: Option<&'a TestEnvironment>,
+        mut command: Command,
+        patience: Duration,
+    ) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -122,7 +128,7 @@ impl<'a> Running<'a> {
             stdout: Some(stdout),
             lines,
             stderr: String::new(),
-            deadline: Instant::now() + PATIENCE,
+            deadline: Instant::now() + patience,
         }
     }
 
