@@ -27,6 +27,9 @@ const SECRET_FLAGS: [&str; 10] = [
     "--passphrase",
 ];
 
+/// The same for the secret of an OAuth client, which has places of its own.
+const CLIENT_SECRET_FLAGS: [&str; 2] = ["--client-secret", "--clientsecret"];
+
 const NO_SECRETS_HERE: &str = "No secret is taken from the command line, where others can see it. \
      Pipe it in: printf '%s' \"$KEY\" | vault login openai --stdin";
 
@@ -91,7 +94,15 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
                      --passphrase-file PATH, VAULT_PASSPHRASE, or at the prompt.",
                 );
             }
-            if SECRET_FLAGS.contains(&&*flag.to_lowercase()) {
+            let lower = flag.to_lowercase();
+            if CLIENT_SECRET_FLAGS.contains(&&*lower) {
+                return refused.with_hint(
+                    "No secret is taken from the command line, where others can see it. That of \
+                     an OAuth client is asked for at a terminal, or taken from the variable that \
+                     this shows: vault inspect PROVIDER",
+                );
+            }
+            if SECRET_FLAGS.contains(&&*lower) {
                 return refused.with_hint(NO_SECRETS_HERE);
             }
             match context(ContextKind::SuggestedArg) {

@@ -135,8 +135,21 @@ impl Store {
     /// # Errors
     /// The disk is full, or may not be written.
     pub fn refuse_unwritable(&self, moment: Moment<'_>) -> Result<(), VaultError> {
-        let _lock = self.lock(moment)?;
-        self.make_ready().map(drop)
+        if fs::symlink_metadata(&self.path).is_ok() {
+            let _lock = self.lock(moment)?;
+            return self.make_ready().map(drop);
+        }
+        // Before a first login its folder may not be there either, and is not
+        // made for what may come to nothing.
+        let mut folders = self.path.ancestors().skip(1);
+        let there = folders.find(|folder| folder.is_dir());
+        let name = self.path.file_name();
+        let target = there.zip(name).map(|(folder, name)| folder.join(name));
+        drop(Room::take(
+            target.as_deref().unwrap_or(&self.path),
+            LARGEST_GROWTH,
+        )?);
+        Ok(())
     }
 
     /// Changes the ways into the vault. `apply` is given the vault as it is

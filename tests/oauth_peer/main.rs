@@ -16,8 +16,9 @@ mod support;
 use std::fs;
 
 use peer::{CLIENT_SECRET, Peer};
-use person::{Ended, Person, Running};
+use person::Person;
 use serde_json::json;
+use support::running::{Ended, Running};
 use support::{TestEnvironment, make_folder};
 
 /// Far from its end, so that nothing renews it.
@@ -30,7 +31,7 @@ fn environment() -> TestEnvironment {
     TestEnvironment::new().with_identity_vault()
 }
 
-fn start(environment: &TestEnvironment, arguments: &[&str]) -> Running {
+fn start<'a>(environment: &'a TestEnvironment, arguments: &[&str]) -> Running<'a> {
     Running::start(environment.vault(arguments).command())
 }
 
@@ -45,7 +46,7 @@ fn must_succeed(environment: &TestEnvironment, ended: &Ended, connection: &str) 
     keep(environment, ended);
     let success = format!("Successfully logged in to {connection}.");
     assert!(
-        ended.code == Some(0) && ended.stderr.contains(&success),
+        ended.code == 0 && ended.stderr.contains(&success),
         "{:?}: {}",
         ended.code,
         ended.stderr
@@ -198,7 +199,7 @@ fn a_person_who_does_not_agree_is_not_logged_in() {
     person.declines_at(&url);
     let ended = login.end();
     keep(&environment, &ended);
-    assert_eq!(ended.code, Some(9), "{}", ended.stderr);
+    assert_eq!(ended.code, 9, "{}", ended.stderr);
     assert!(ended.stderr.contains("Error: "), "{}", ended.stderr);
     assert_eq!(status(&environment, "peer"), "not_connected");
     assert_eq!(peer.count("token_authorization_code"), 0);
@@ -338,7 +339,7 @@ fn twenty_at_once_renew_once_and_keep_what_was_rotated() {
     let all: Vec<_> = (0..20).map(|_| start(&environment, &get)).collect();
     for running in all {
         let ended = running.end();
-        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
         assert_eq!(ended.stdout.trim_end(), peer.issued("access_token")[1]);
     }
     assert_eq!(peer.count("token_refresh"), 1);

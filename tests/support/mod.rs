@@ -9,9 +9,11 @@
     reason = "clippy.toml excepts tests, not their helpers"
 )]
 
+pub mod browser;
 mod hunt;
 pub mod internet;
 pub mod mounts;
+pub mod running;
 pub mod terminal;
 
 use std::cell::{Cell, RefCell};
@@ -457,6 +459,25 @@ impl<'a> Run<'a> {
     pub fn at_terminal(self) -> terminal::Terminal<'a> {
         self.look_at_arguments();
         terminal::Terminal::start(self.environment, self.command, &self.stdin)
+    }
+
+    /// Starts it, with no terminal and nothing to read.
+    pub fn begin(self) -> running::Running<'a> {
+        self.look_at_arguments();
+        let run = self.without_terminal();
+        running::Running::alone(run.environment, run.command)
+    }
+
+    /// Starts it, with no terminal, at a pipe that stays open.
+    pub fn begin_at_pipe(self) -> running::Running<'a> {
+        self.look_at_arguments();
+        let run = self.without_terminal();
+        running::Running::at_pipe(run.environment, run.command)
+    }
+
+    /// Away from the terminal of whoever runs the tests.
+    fn without_terminal(self) -> Self {
+        self.before(|| Ok(rustix::process::setsid().map(drop)?))
     }
 
     /// Runs it.

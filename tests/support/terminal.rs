@@ -114,6 +114,23 @@ impl<'a> Terminal<'a> {
         }
     }
 
+    /// Reads until `find` finds what it looks for in all that was shown.
+    pub fn wait_until<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let shown = String::from_utf8_lossy(&self.shown);
+            if let Some(found) = find(&shown) {
+                return found;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(
+                !left.is_zero() && self.read(left),
+                "no {what}: the terminal shows {:?}",
+                String::from_utf8_lossy(&self.shown)
+            );
+        }
+    }
+
     /// Types something.
     pub fn types(&mut self, text: &str) -> &mut Self {
         self.master.write_all(text.as_bytes()).unwrap();

@@ -158,11 +158,12 @@ pub fn run(args: &LoginArgs, context: &Context) -> Result<()> {
     let definition = key::at_base_url(definition, given_url.as_deref(), "--base-url")?;
     // Before anything is asked: a person should not do something for nothing.
     let opened = context.open_if_there()?;
-    if let Some((store, opened)) = &opened {
+    if let Some((_, opened)) = &opened {
         refuse_second(&opened.document, &id, args.force)?;
-        if way == Way::OAuth {
-            store.refuse_unwritable(context.moment("login"))?;
-        }
+    }
+    if way == Way::OAuth {
+        let store = context.store()?;
+        store.refuse_unwritable(context.moment("login"))?;
     }
     let login = match way {
         Way::Key => with_key(args, definition, given_url, context)?,
