@@ -129,7 +129,7 @@ fn a_code_that_nobody_typed_ends_the_login() {
     let world = devices(offer(json!({})), [refusal("expired_token")]);
     must_fail(&world, 9, "type the code sooner");
     let world = devices(offer(json!({ "expires_in": 2 })), [pending()]);
-    must_fail(&world, 1, "Nobody agreed at Acme in time");
+    must_fail(&world, 8, "Nobody agreed at Acme in time");
 }
 
 #[test]
