@@ -20,7 +20,6 @@ mod output;
 mod places;
 mod progress;
 mod refusal;
-mod select;
 mod shown;
 mod signals;
 mod table;

@@ -3,8 +3,9 @@
 use clap::Args;
 use serde_json::json;
 
+use crate::broker::select;
 use crate::cli::context::Context;
-use crate::cli::{output, select};
+use crate::cli::output;
 use crate::error::{Error, Kind, Result};
 use crate::name::{ConnectionId, ConnectionName, ConnectionRef};
 

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use crate::broker::variables::{Naming, Wanted, collect};
 use crate::cli::context::Context;
 use crate::cli::output;
-use crate::cli::variables::{self, Naming, Wanted};
+use crate::cli::variables;
 use crate::error::{Error, Kind, Result};
 use crate::export::{self, Format, Manifest, Settings};
 use crate::files::{self, PathContext};
@@ -127,7 +128,7 @@ pub fn run(args: &ExportArgs, context: &Context) -> Result<()> {
         random: random_bytes()?,
         manifest: Manifest::new(&args.secret_name, args.namespace.as_deref())?,
     };
-    let rendered = export::render(format, &settings, &variables::collect(&gathered)?)?;
+    let rendered = export::render(format, &settings, &collect(&gathered)?)?;
     for warning in &rendered.warnings {
         context.output.warn(&warning.to_string());
     }

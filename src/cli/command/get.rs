@@ -2,9 +2,10 @@
 
 use clap::Args;
 
+use crate::broker::select;
 use crate::cli::context::Context;
+use crate::cli::output;
 use crate::cli::shown::{Name, Shown};
-use crate::cli::{output, select};
 use crate::credential::{AuthKind, Credential};
 use crate::error::{Error, Kind, Result};
 use crate::name::{ConnectionId, ConnectionName, Target, VariableName};

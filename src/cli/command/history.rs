@@ -3,9 +3,10 @@
 use clap::Args;
 use serde_json::json;
 
+use crate::broker::select;
 use crate::cli::context::Context;
+use crate::cli::output;
 use crate::cli::table::{Table, terminal_width};
-use crate::cli::{output, select};
 use crate::credential::{AuthKind, Credential, fingerprint};
 use crate::error::{Error, Kind, Result};
 use crate::name::{ConnectionId, ConnectionName, Target, VariableName};

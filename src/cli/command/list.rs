@@ -6,9 +6,9 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
 
+use crate::broker::select::{self, Unnamed};
 use crate::cli::context::Context;
 use crate::cli::output;
-use crate::cli::select::{self, Unnamed};
 use crate::cli::table::{Table, terminal_width};
 use crate::credential::Credential;
 use crate::error::Result;

@@ -15,10 +15,11 @@ use serde_json::json;
 
 use self::way::Way;
 use super::{init, verify};
+use crate::broker::select;
 use crate::cli::context::Context;
 use crate::cli::duration::{Expiry, Span};
 use crate::cli::fields::{self, Given};
-use crate::cli::{output, select};
+use crate::cli::output;
 use crate::credential::client::OAuthClient;
 use crate::credential::{AuthKind, Credential, Value};
 use crate::error::{Error, Kind, Result};

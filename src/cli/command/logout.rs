@@ -5,8 +5,9 @@ mod remote;
 use clap::Args;
 use serde_json::json;
 
+use crate::broker::select;
 use crate::cli::context::Context;
-use crate::cli::{output, select};
+use crate::cli::output;
 use crate::credential::client::OAuthClient;
 use crate::credential::{AuthKind, Credential};
 use crate::error::{Error, Kind, Result};

@@ -6,9 +6,10 @@ use std::process::Command;
 
 use clap::{Args, ValueEnum};
 
+use crate::broker::variables::{Naming, Variable, Wanted, collect};
 use crate::cli::context::Context;
 use crate::cli::environment::VAULT_VARIABLES;
-use crate::cli::variables::{self, Naming, Wanted};
+use crate::cli::variables;
 use crate::error::{Error, Kind, Result};
 use crate::name::{Target, VariableName};
 
@@ -80,7 +81,7 @@ fn replace(args: &RunArgs, context: &Context) -> Result<u8> {
     for variable in VAULT_VARIABLES {
         command.env_remove(variable);
     }
-    for (name, value) in variables::collect(&gathered)? {
+    for (name, value) in collect(&gathered)? {
         if VAULT_VARIABLES.contains(&name.as_str()) {
             context.output.warn(&format!(
                 "{name} is left out: it could lead the program into the vault."
@@ -103,7 +104,7 @@ fn replace(args: &RunArgs, context: &Context) -> Result<u8> {
 
 /// `--only` narrows the connections; plain secrets then are those of
 /// `--with`. Without either the program gets what `export` would print.
-fn gather(args: &RunArgs, context: &Context) -> Result<Vec<variables::Variable>> {
+fn gather(args: &RunArgs, context: &Context) -> Result<Vec<Variable>> {
     let naming = Naming {
         as_stored: args.no_refresh,
         ..Naming::default()

@@ -12,11 +12,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use self::renewing::{again, freshened, verdict_of};
+use crate::broker::select;
 use crate::broker::verify::{NoQuestion, Question, Verdict, question};
 use crate::cli::context::Context;
 use crate::cli::output;
 use crate::cli::progress::Progress;
-use crate::cli::select;
 use crate::cli::table::{Table, terminal_width};
 use crate::credential::{Credential, Status, Value};
 use crate::error::{Error, Kind, Result};

@@ -3,8 +3,8 @@
 //! is the whole of what that program reads.
 
 use super::{CODEX_AUTH, ExportArgs, put};
+use crate::broker::select;
 use crate::cli::context::Context;
-use crate::cli::select;
 use crate::error::{Error, Kind, Result};
 use crate::flow::codex;
 use crate::name::{ConnectionRef, Target};
