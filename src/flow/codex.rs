@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::device::seconds;
-use super::request::{Parameters, Prepared, ask, compose, plain};
+use super::request::{Parameters, Prepared, ask, asked, compose, plain};
 use super::tokens::Step;
 use super::{FlowError, Server, Tokens, Weight, jwt};
 use crate::credential;
@@ -148,8 +148,8 @@ pub(super) async fn refresh(
         ("refresh_token", refresh_token.duplicate()),
     ];
     let request = compose(address, &parameters, Writing::Json, None);
-    match ask(server, request, client).await {
-        Ok(body) => Tokens::read(server, body, Step::Renewal, now),
+    match asked(server, request, Step::Renewal, client, now).await {
+        Ok(tokens) => Ok(tokens),
         Err(FlowError::Refused {
             server,
             code,

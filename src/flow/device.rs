@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::request::{Parameters, ask, compose, joined, plain};
+use super::request::{Parameters, ask, asked, compose, joined, plain};
 use super::tokens::Step;
 use super::{FlowError, Server, Tokens};
 use crate::credential::client::OAuthClient;
@@ -133,8 +133,7 @@ async fn poll(
     ];
     let address = server.address("token address", server.endpoints.token.as_ref())?;
     let request = compose(address, &parameters, writing(server), Some(app));
-    let body = ask(server, request, client).await?;
-    Tokens::read(server, body, Step::Login, now)
+    asked(server, request, Step::Login, client, now).await
 }
 
 fn writing(server: &Server) -> Writing {

@@ -24,4 +24,4 @@ mod tokens;
 pub use self::error::{ANOTHER_ACCOUNT, FlowError, Weight};
 pub use self::request::{client_credentials, exchange, refresh};
 pub use self::server::Server;
-pub use self::tokens::Tokens;
+pub use self::tokens::{Step, Tokens};

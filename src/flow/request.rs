@@ -59,8 +59,7 @@ pub async fn exchange(
     if server.protocol() == Protocol::OpenRouter {
         parameters.push(("code_challenge_method", plain("S256")));
         let request = written(server, &parameters, Writing::Json, None)?;
-        let body = ask(server, request, client).await?;
-        return Tokens::read(server, body, Step::Login, now);
+        return asked(server, request, Step::Login, client, now).await;
     }
     parameters.insert(0, ("grant_type", plain("authorization_code")));
     parameters.push(("redirect_uri", plain(redirect_uri)));
@@ -89,8 +88,7 @@ pub async fn refresh(
     let address = own.or(server.endpoints.token.as_ref());
     let address = server.address("refresh address", address)?;
     let request = compose(address, &parameters, server.oauth.token_request, Some(app));
-    let body = ask(server, request, client).await?;
-    Tokens::read(server, body, Step::Renewal, now)
+    asked(server, request, Step::Renewal, client, now).await
 }
 
 /// Asks for tokens as the client itself.
@@ -125,8 +123,7 @@ pub(super) async fn tokens(
     now: Timestamp,
 ) -> Result<Tokens, FlowError> {
     let request = written(server, &parameters, server.oauth.token_request, Some(app))?;
-    let body = ask(server, request, client).await?;
-    Tokens::read(server, body, Step::Login, now)
+    asked(server, request, Step::Login, client, now).await
 }
 
 fn written(
@@ -242,6 +239,18 @@ fn json(parameters: &[(&str, Secret)]) -> Secret {
     }
     object.end();
     Secret::from_utf8(buffer.into_bytes()).expect("the JSON writer writes UTF-8")
+}
+
+/// Sends a request and returns the tokens in its answer.
+pub(super) async fn asked(
+    server: &Server,
+    prepared: Prepared,
+    step: Step,
+    client: &Client,
+    now: Timestamp,
+) -> Result<Tokens, FlowError> {
+    let answer = client.send(prepared.request).await?;
+    Tokens::of_answer(server, answer, &prepared.hidden, step, now)
 }
 
 /// Sends a request and returns what a good answer holds.

@@ -3,9 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use super::request::read;
 use super::{FlowError, Server, jwt};
 use crate::credential;
 use crate::name::FieldName;
+use crate::net::Answer;
 use crate::provider::{Flow, Protocol};
 use crate::secret::Secret;
 use crate::text::printable;
@@ -19,7 +21,7 @@ const LONGEST_SECONDS: i64 = 400 * 24 * 3600;
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub enum Step {
     /// Tokens for a login.
     Login,
     /// The next ones.
@@ -48,11 +50,22 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Reads an answer.
+    /// The tokens in an answer. What was sent is in `hidden`, and is repeated
+    /// in no error.
     ///
     /// # Errors
-    /// There is no token in it that could be used.
-    pub(super) fn read(
+    /// It says no, or there is no token in it that could be used.
+    pub fn of_answer(
+        server: &Server,
+        answer: Answer,
+        hidden: &[Secret],
+        step: Step,
+        now: Timestamp,
+    ) -> Result<Self, FlowError> {
+        Self::read(server, read(server, answer, hidden)?, step, now)
+    }
+
+    fn read(
         server: &Server,
         mut body: Value,
         step: Step,

@@ -152,3 +152,13 @@ fn any_answer_of_a_provider_is_read() {
 fn any_bytes_are_scanned_and_findings_stand_where_they_are_said_to() {
     run("scanned");
 }
+
+#[test]
+fn an_answer_of_a_token_address_of_any_bytes_gives_tokens_or_none() {
+    run("tokens");
+}
+
+#[test]
+fn a_pasted_address_of_any_text_is_refused_without_our_state() {
+    run("pasted");
+}

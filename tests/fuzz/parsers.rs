@@ -2,11 +2,15 @@
 //! return, whatever the bytes are. Shared by the targets of `fuzz/`
 //! and by the tests beside this file, which run each for a moment.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use vault::credential::Value;
+use vault::flow::authorize::Attempt;
+use vault::flow::{Server, Step, Tokens, codex};
 use vault::name::{ConnectionRef, FieldName, ProviderName, Target, VariableName};
-use vault::net::{Address, Proxies, ProxyVariables};
+use vault::net::{Address, Answer, Proxies, ProxyVariables};
 use vault::provider::{Catalog, Host, HostName, Template, Verify};
 use vault::scan::Scanner;
 use vault::seal::{Fingerprint, IdentityFile, Opener, Prompts, Recipient, VaultKey};
@@ -24,7 +28,7 @@ const WORK: u8 = 2;
 pub type Parser = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
 
 /// All of them.
-pub const PARSERS: [Parser; 10] = [
+pub const PARSERS: [Parser; 12] = [
     ("vault_file", vault_file, seeds::vault_files),
     ("sealed", sealed, seeds::sealed),
     ("document", document, seeds::documents),
@@ -35,6 +39,8 @@ pub const PARSERS: [Parser; 10] = [
     ("network", network, seeds::network),
     ("answer", answer, seeds::answers),
     ("scanned", scanned, seeds::scanned),
+    ("tokens", tokens, seeds::tokens),
+    ("pasted", pasted, seeds::pasted),
 ];
 
 fn key() -> VaultKey {
@@ -168,6 +174,65 @@ pub fn answer(bytes: &[u8]) {
     }
 }
 
+/// A server whose answers may be anything.
+fn server() -> Server {
+    let text = r#"{"auth": ["oauth2"], "oauth": {
+        "authorization_url": "https://a.example.com/auth",
+        "token_url": "https://a.example.com/token",
+        "tokens_at": "/a", "account_at": "/b", "base_url_at": "/c"}}"#;
+    let definition = vault::provider::validate(text, Path::new("fake.json"));
+    Server::of(&definition.expect("it is one"), None, &|_| None).expect("it has OAuth")
+}
+
+/// What a token address answers: its status, then its body. What comes of it
+/// can be kept, and fits into a header.
+pub fn tokens(bytes: &[u8]) {
+    let status = 200 + u16::from(bytes.first().copied().unwrap_or_default());
+    let body = bytes.get(1..).unwrap_or_default();
+    let sent = "FAKE-refresh-token-that-was-sent";
+    for step in [Step::Login, Step::Renewal] {
+        let answer = Answer {
+            status,
+            body: Zeroizing::new(body.to_vec()),
+        };
+        let hidden = [Secret::from(sent.to_owned())];
+        let now = "2026-11-20T12:00:00Z".parse().expect("it is a time");
+        match Tokens::of_answer(&server(), answer, &hidden, step, now) {
+            Err(error) => {
+                let said = error.to_string();
+                assert!(!said.contains(sent), "{said}");
+                assert!(!said.chars().any(char::is_control), "{said}");
+            }
+            Ok(tokens) => {
+                let mut value = Value::of(BTreeMap::new(), now);
+                tokens.put_into(&mut value);
+                let access = value.field("access_token").map(Secret::reveal);
+                let fits = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+                assert!(access.is_none_or(fits), "a token that no header carries");
+                assert!(value.expires_at.is_none_or(|end| end > now));
+            }
+        }
+    }
+}
+
+/// What a person pastes at the end of a login, and the file of Codex.
+pub fn pasted(bytes: &[u8]) {
+    let Ok(text) = Secret::from_utf8(Zeroizing::new(bytes.to_vec())) else {
+        return;
+    };
+    let attempt = Attempt::new(&server(), 5000);
+    assert!(
+        attempt.pasted(&server(), &text).is_err(),
+        "our state is not in it"
+    );
+    if let Ok((tokens, _)) = codex::read_auth_file(&text) {
+        let now = "2026-11-20T12:00:00Z".parse().expect("it is a time");
+        let mut value = Value::of(BTreeMap::new(), now);
+        tokens.put_into(&mut value);
+        let _ = codex::write_auth_file(&value);
+    }
+}
+
 /// A file that is scanned. What is found stands where it is said to stand.
 pub fn scanned(bytes: &[u8]) {
     static SCANNER: OnceLock<Scanner> = OnceLock::new();
@@ -293,6 +358,28 @@ pub mod seeds {
     }
 
     /// One of each.
+    pub fn tokens() -> Vec<Vec<u8>> {
+        [
+            "\0{\"access_token\":\"FAKE\",\"refresh_token\":\"FAKEr\",\"expires_in\":\"60\",\"scope\":\"a b\"}",
+            "\0{\"a\":{\"access_token\":\"FAKE\",\"token_type\":\"user\"},\"b\":\"me\",\"c\":\"https://x\"}",
+            "\0{\"ok\":false,\"error\":\"invalid_grant\"}",
+            "\u{7f}{\"error\":{\"code\":\"x\",\"message\":\"FAKE-refresh-token-that-was-sent\"}}",
+            "\0{\"access_token\":\"FAKE\",\"id_token\":\"a.eyJlbWFpbCI6Im1lIn0.c\",\"expires_in\":1e400}",
+        ]
+        .map(|text| text.as_bytes().to_vec())
+        .to_vec()
+    }
+
+    pub fn pasted() -> Vec<Vec<u8>> {
+        [
+            "http://127.0.0.1:5000/callback?code=FAKE&state=FAKE&iss=https%3A%2F%2Fx#y",
+            "http://127.0.0.1:5000/callback?error=access_denied&error_description=no+%21",
+            "{\"tokens\":{\"id_token\":\"a.e30.c\",\"access_token\":\"a.e30.c\",\"refresh_token\":\"FAKE\"},\"last_refresh\":\"2026-11-01T10:00:00Z\"}",
+        ]
+        .map(|text| text.as_bytes().to_vec())
+        .to_vec()
+    }
+
     pub fn names() -> Vec<Vec<u8>> {
         [
             "openai/team",

@@ -101,6 +101,7 @@ impl<'a> Running<'a> {
         mut command: Command,
         patience: Duration,
     ) -> Self {
+        heed_interrupts();
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -206,4 +207,16 @@ impl Drop for Running<'_> {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Who starts us in the background of a shell has us ignore SIGINT, and what
+/// we start would too. A signal with a handler is its own again in a child;
+/// here the handler does what the system does.
+fn heed_interrupts() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let always = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+        let interrupt = signal_hook::consts::SIGINT;
+        signal_hook::flag::register_conditional_default(interrupt, always).unwrap();
+    });
 }
