@@ -63,10 +63,6 @@ fn is_due(value: &Value, definition: &Definition, now: Timestamp) -> bool {
     }
 }
 
-fn has_ended(value: &Value, now: Timestamp) -> bool {
-    value.expires_at.is_some_and(|end| end <= now)
-}
-
 /// Whether it is worth asking for tokens: what a provider refused once may
 /// have been mended, what has ended has not.
 fn may_live(credential: &Credential) -> bool {
@@ -97,7 +93,7 @@ impl Renewer<'_> {
         if seen.is_renewable() {
             return self.renew(id, definition, seen, false);
         }
-        if has_ended(&seen.value, now) {
+        if seen.value.has_ended(now) {
             return Err(ended(id));
         }
         Ok(seen.into())
@@ -146,8 +142,9 @@ impl Renewer<'_> {
                 return Ok((Asked::refused(current, ended(id)), Keep::Nothing));
             }
             // What somebody else just got will do, however short its life.
-            let somebody_did = !current.value.is_same(&seen.value);
-            let is_good = !has_ended(&current.value, now);
+            let is_later = current.value.renewed_at != seen.value.renewed_at;
+            let somebody_did = is_later || !current.value.is_same(&seen.value);
+            let is_good = !current.value.has_ended(now);
             let needs_none = !is_forced && !is_due(&current.value, definition, now);
             if needs_none || somebody_did && is_good {
                 return Ok((Asked::fresh(current), Keep::Nothing));
@@ -223,7 +220,7 @@ impl Renewer<'_> {
         current.status = Status::Connected;
         current.updated_at = now;
         document.put_connection(id, &current);
-        if has_ended(&current.value, now) {
+        if current.value.has_ended(now) {
             // Another refresh token, and no token to use.
             let name = &grant.server.name;
             let message = format!("The token of {id} was not renewed: {name} gave no new one");
@@ -362,7 +359,7 @@ fn protocol_of(definition: &Definition) -> Protocol {
 
 /// A token that is still good is used, and the trouble told.
 fn unless_ended(credential: Credential, trouble: Error, now: Timestamp) -> Result<Fresh> {
-    if has_ended(&credential.value, now) {
+    if credential.value.has_ended(now) {
         return Err(trouble);
     }
     Ok(Fresh {
@@ -409,8 +406,11 @@ fn not_renewed(id: &ConnectionId, error: FlowError) -> Error {
 
 /// Nobody was asked, since the answer could not have been kept.
 fn not_asked(id: &ConnectionId, error: &Error) -> Error {
-    let message =
-        format!("The token of {id} was not renewed, since the vault cannot be written: {error}");
+    let why = match error.kind() {
+        Kind::Busy | Kind::Conflict => "",
+        _ => ", since the vault cannot be written",
+    };
+    let message = format!("The token of {id} was not renewed{why}: {error}");
     let hint = error.hint().unwrap_or("See what is amiss: vault doctor");
     Error::new(error.kind(), message).with_hint(hint)
 }

@@ -254,6 +254,8 @@ impl Gatherer<'_> {
                 "{id} is {}. Replace it: vault login {id} --force",
                 status.as_str()
             ));
+        } else if credential.value.has_ended(self.now) {
+            self.reader.warn(&format!("The token of {id} has ended."));
         }
     }
 

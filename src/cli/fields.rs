@@ -354,7 +354,7 @@ fn from_person(
     if missing.is_empty() && !given.browser {
         return Ok(fields);
     }
-    let is_usual = context.is_desktop() && given.may_open && !context.is_silent();
+    let is_usual = context.is_desktop() && !context.is_silent();
     if given.browser || is_usual {
         return from_form(definition, given, context);
     }

@@ -13,11 +13,13 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::net::Shutdown;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
 use signal_hook::low_level::{self, emulate_default_handler};
 use signal_hook::{SigId, flag};
 
 const ENDING: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
+/// What else must not come between a question and its answer.
+const STOPPING: [i32; 2] = [SIGQUIT, SIGTSTP];
 /// How long a prompt that reads Ctrl-C has to end by itself.
 const PROMPTS_TURN: Duration = Duration::from_millis(500);
 
@@ -27,6 +29,9 @@ pub struct Signals {
     /// Set while no prompt is open.
     unwatched: Arc<AtomicBool>,
     registered: Arc<Mutex<bool>>,
+    /// Set while signals are not held.
+    unheld: Arc<AtomicBool>,
+    stopping_registered: Arc<Mutex<bool>>,
 }
 
 impl Signals {
@@ -58,16 +63,31 @@ impl Signals {
         self.register()?;
         let which = Arc::new(AtomicUsize::new(0));
         let mut handlers = Vec::new();
-        for signal in ENDING {
+        self.register_stopping()?;
+        for signal in ENDING.into_iter().chain(STOPPING) {
             let number = usize::try_from(signal).unwrap_or_default();
             handlers.push(flag::register_usize(signal, Arc::clone(&which), number)?);
         }
         self.unwatched.store(false, Ordering::SeqCst);
+        self.unheld.store(false, Ordering::SeqCst);
         Ok(Held {
-            unwatched: Arc::clone(&self.unwatched),
+            free: [Arc::clone(&self.unwatched), Arc::clone(&self.unheld)],
             handlers,
             which,
         })
+    }
+
+    fn register_stopping(&self) -> io::Result<()> {
+        let registered = self.stopping_registered.lock();
+        let mut registered = registered.unwrap_or_else(PoisonError::into_inner);
+        if !*registered {
+            self.unheld.store(true, Ordering::SeqCst);
+            for signal in STOPPING {
+                flag::register_conditional_default(signal, Arc::clone(&self.unheld))?;
+            }
+            *registered = true;
+        }
+        Ok(())
     }
 
     fn register(&self) -> io::Result<()> {
@@ -89,14 +109,16 @@ impl Signals {
 /// Signals that wait.
 #[derive(Debug)]
 pub struct Held {
-    unwatched: Arc<AtomicBool>,
+    free: [Arc<AtomicBool>; 2],
     handlers: Vec<SigId>,
     which: Arc<AtomicUsize>,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.unwatched.store(true, Ordering::SeqCst);
+        for free in &self.free {
+            free.store(true, Ordering::SeqCst);
+        }
         for handler in self.handlers.drain(..) {
             low_level::unregister(handler);
         }

@@ -68,6 +68,8 @@ pub struct OAuthClient {
     pub redirect_uri: Option<String>,
     /// The server's addresses, where they were asked for.
     pub endpoints: Option<Endpoints>,
+    /// When it registered itself.
+    pub registered_at: Option<Timestamp>,
     /// When its secret ends.
     pub expires_at: Option<Timestamp>,
     /// Where a registration is managed (RFC 7592), and the token for it.
@@ -85,6 +87,7 @@ impl OAuthClient {
             server: String::new(),
             redirect_uri: None,
             endpoints: None,
+            registered_at: None,
             expires_at: None,
             registration: None,
             unknown: Unknown::default(),
@@ -107,6 +110,7 @@ impl OAuthClient {
             server: self.server.clone(),
             redirect_uri: self.redirect_uri.clone(),
             endpoints: self.endpoints.clone(),
+            registered_at: self.registered_at,
             expires_at: self.expires_at,
             registration: registration.map(|(url, token)| (url.clone(), token.duplicate())),
             unknown: self.unknown.clone(),
@@ -136,6 +140,7 @@ impl OAuthClient {
             server: members.take("server")?.unwrap_or_default(),
             redirect_uri: members.take("redirect_uri")?,
             endpoints: (endpoints != Endpoints::default()).then_some(endpoints),
+            registered_at: optional_time(&mut members, "registered_at")?,
             expires_at: optional_time(&mut members, "expires_at")?,
             registration: url.zip(token),
             unknown: members.into_unknown(),
@@ -160,6 +165,8 @@ impl OAuthClient {
             object.optional("device_authorization_url", known.device.as_ref());
             object.optional("registration_endpoint", known.registration.as_ref());
         }
+        let since = self.registered_at.map(|time| time.to_string());
+        object.optional("registered_at", since.as_ref());
         let end = self.expires_at.map(|end| end.to_string());
         object.optional("expires_at", end.as_ref());
         if let Some((url, token)) = &self.registration {

@@ -282,6 +282,11 @@ impl Value {
         }
     }
 
+    /// Whether it is past its end.
+    pub fn has_ended(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
+
     /// The field of this name.
     pub fn field(&self, name: &str) -> Option<&Secret> {
         self.fields.get(name)

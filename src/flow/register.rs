@@ -39,7 +39,12 @@ pub async fn discover(server: &mut Server, client: &Client) -> Result<(), FlowEr
             Err(error) => last = Some(error),
         }
     }
-    Err(last.unwrap_or_else(|| server.odd("names no addresses")))
+    match last {
+        Some(FlowError::Refused { .. }) | None => {
+            Err(server.odd("names no addresses where RFC 8414 has them"))
+        }
+        Some(error) => Err(error),
+    }
 }
 
 /// Where an issuer says what it has: before its path, or after it as OpenID

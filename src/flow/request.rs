@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::server::TIMEOUT;
+use super::server::{RENEWAL_TIMEOUT, TIMEOUT};
 use super::tokens::Step;
 use super::{FlowError, Server, Tokens, codex};
 use crate::credential::attach::{Encoding, encoded};
@@ -249,7 +249,11 @@ pub(super) async fn asked(
     client: &Client,
     now: Timestamp,
 ) -> Result<Tokens, FlowError> {
-    let answer = client.send(prepared.request).await?;
+    let mut request = prepared.request;
+    if step == Step::Renewal {
+        request.timeout = RENEWAL_TIMEOUT;
+    }
+    let answer = client.send(request).await?;
     Tokens::of_answer(server, answer, &prepared.hidden, step, now)
 }
 

@@ -26,6 +26,9 @@ pub async fn revoke(
     client: &Client,
 ) -> Result<(), FlowError> {
     let mut first_error = None;
+    // Ending the refresh token ends what was got with it, where the server
+    // does not end that by itself.
+    let mut has_ended_one = false;
     for (field, hint) in [
         ("refresh_token", "refresh_token"),
         ("access_token", "access_token"),
@@ -36,9 +39,9 @@ pub async fn revoke(
         let request = request(server, app, token, hint)?;
         // Slack answers `ok: true`, others an empty 200: no JSON is no fault.
         match ask(server, request, client).await {
-            Ok(_) | Err(FlowError::Odd { .. }) => {}
-            // This kind ends with the other one, or has ended already.
-            Err(error) if error.is_code("unsupported_token_type") || error.says_ended() => {}
+            Ok(_) | Err(FlowError::Odd { .. }) => has_ended_one = true,
+            Err(error) if error.says_ended() => has_ended_one = true,
+            Err(error) if has_ended_one && error.is_code("unsupported_token_type") => {}
             Err(error) => first_error = first_error.or(Some(error)),
         }
     }

@@ -11,6 +11,9 @@ use crate::secret::Secret;
 
 /// How long one request may take.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a renewal may: its answer may be the only copy of the login, and
+/// those who wait for the lock have more patience than this.
+pub(super) const RENEWAL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// An authorization server.
 pub struct Server {
@@ -159,7 +162,7 @@ impl Server {
             return Err(FlowError::Endpoint {
                 server: self.name.clone(),
                 what,
-                reason: "its definition has none".to_owned(),
+                reason: "no such address is known".to_owned(),
             });
         };
         let parsed = Address::parse(&Secret::from(address.clone()))

@@ -21,7 +21,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// The right to change a vault, until dropped.
 pub(super) struct Lock {
     _file: File,
-    /// What held it when we came, where we had to wait.
+    /// What held it before us, where we had to wait.
     pub(super) waited_for: Option<String>,
 }
 
@@ -33,25 +33,24 @@ impl Lock {
         command: &str,
         patience: Duration,
     ) -> Result<Self, VaultError> {
-        let waited_for = match acquire(path, Duration::ZERO)? {
-            Some(file) => {
-                name_holder(&file, command);
-                return Ok(Self {
-                    _file: file,
-                    waited_for: None,
-                });
-            }
-            None => holder(path),
-        };
+        if let Some(file) = acquire(path, Duration::ZERO)? {
+            name_holder(&file, command);
+            return Ok(Self {
+                _file: file,
+                waited_for: None,
+            });
+        }
         let file = acquire(path, patience)?.ok_or_else(|| VaultError::Busy {
             path: vault.to_owned(),
             holder: holder(path),
             seconds: patience.as_secs(),
         })?;
+        // Now that it is ours, what stands there is of whoever was before us.
+        let waited_for = Some(holder(path));
         name_holder(&file, command);
         Ok(Self {
             _file: file,
-            waited_for: Some(waited_for),
+            waited_for,
         })
     }
 }
@@ -183,7 +182,7 @@ mod tests {
         std::thread::scope(|scope| {
             let waiter = scope.spawn(|| {
                 started.send(()).unwrap();
-                Lock::acquire(&path, &path, "login", PATIENCE).is_ok()
+                Lock::acquire(&path, &path, "get", PATIENCE).is_ok()
             });
             waiting.recv().unwrap();
             drop(held);

@@ -69,7 +69,7 @@ fn a_code_that_is_typed_elsewhere_brings_tokens_here() {
     });
     let ended = login.end().ok();
     assert!(ended.stderr.contains("https://acme.example/device"));
-    assert!(ended.stderr.contains("at most 1 minutes"), "{ended}");
+    assert!(ended.stderr.contains("at most 1 minute …"), "{ended}");
     assert!(
         begun.elapsed() >= Duration::from_secs(3),
         "it waits between"

@@ -96,14 +96,20 @@ fn a_server_that_does_not_end_them_is_told_of_with_the_way_by_hand() {
 }
 
 #[test]
-fn a_kind_that_a_server_does_not_end_is_no_trouble() {
+fn an_access_token_that_ends_with_the_other_one_is_no_trouble() {
+    let no = || Reply::new(400, r#"{"error": "unsupported_token_type"}"#);
     let world = World::new();
     world.log_in("peer", None);
-    let no = Reply::new(400, r#"{"error": "unsupported_token_type"}"#);
-    world.set(|mood| mood.revocation = Some(no));
+    world.set(|mood| mood.revocation_of_access = Some(no()));
     let run = world.environment.vault(["logout", "peer"]).ok();
     run.says(contains("ended the tokens").and(contains("Warning").not()));
     assert_eq!(revocations(&world).len(), 2);
+
+    // Where neither was ended, both go on working.
+    world.log_in("peer", None);
+    world.set(|mood| mood.revocation = Some(no()));
+    let run = world.environment.vault(["logout", "peer"]).ok();
+    run.says(contains("go on working").and(contains("ended the tokens").not()));
 }
 
 #[test]

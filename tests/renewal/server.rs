@@ -43,6 +43,8 @@ pub struct Mood {
     pub renewal: Option<Reply>,
     /// What a revocation is answered instead.
     pub revocation: Option<Reply>,
+    /// The same for access tokens alone.
+    pub revocation_of_access: Option<Reply>,
     /// What a registration, and taking it back, is answered instead.
     pub registration: Option<Reply>,
     /// What the API answers instead.
@@ -252,6 +254,12 @@ fn answer(seen: &Seen, mood: &mut Mood) -> Reply {
             tokens(mood)
         }
         (AUTH, "/token") => tokens(mood),
+        (AUTH, "/revoke")
+            if mood.revocation_of_access.is_some()
+                && form(seen, "token_type_hint") == "access_token" =>
+        {
+            mood.revocation_of_access.clone().unwrap()
+        }
         (AUTH, "/revoke") => mood.revocation.clone().unwrap_or(Reply::new(200, "")),
         (AUTH, "/register" | "/registered/1") if mood.registration.is_some() => {
             mood.registration.clone().unwrap()

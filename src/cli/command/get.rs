@@ -144,6 +144,12 @@ fn find_connection(
     let (opened, credential) = if renews {
         renewed(&id, credential, opened, &store, args, context)?
     } else {
+        if args.show_secret && credential.is_renewable() && credential.value.has_ended(context.now)
+        {
+            context
+                .output
+                .warn(&format!("The token of {id} has ended."));
+        }
         (opened, credential)
     };
     // Printed as it is stored, whatever a definition has to say of it.

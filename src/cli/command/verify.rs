@@ -18,7 +18,7 @@ use crate::cli::context::Context;
 use crate::cli::output;
 use crate::cli::progress::Progress;
 use crate::cli::table::{Table, terminal_width};
-use crate::credential::{Credential, Status, Value};
+use crate::credential::{AuthKind, Credential, Status, Value};
 use crate::error::{Error, Kind, Result};
 use crate::name::{ConnectionId, ConnectionName, ConnectionRef};
 use crate::net::{Client, wait_for};
@@ -466,13 +466,18 @@ fn judgement(subjects: &[Subject], verdicts: &[Verdict]) -> Result<()> {
             )
             .with_hint(hint.unwrap_or_else(again)))
         }
-        (rejected, _) => Err(Error::new(
-            Kind::Rejected,
-            format!("The provider rejects {}", listed(rejected)),
-        )
-        .with_hint(format!(
-            "Get a new key and store it: vault login {} --force",
-            rejected[0]
-        ))),
+        (rejected, _) => {
+            let first = rejected[0];
+            let is_token = subjects
+                .iter()
+                .any(|subject| subject.id == *first && subject.credential.kind == AuthKind::OAuth);
+            let what = match is_token {
+                true => "Log in again",
+                false => "Get a new key and store it",
+            };
+            let message = format!("The provider rejects {}", listed(rejected));
+            Err(Error::new(Kind::Rejected, message)
+                .with_hint(format!("{what}: vault login {first} --force")))
+        }
     }
 }

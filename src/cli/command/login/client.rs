@@ -77,10 +77,7 @@ impl Wanted<'_> {
         let field = |name: &str, label: &str, is_secret: bool| FormField {
             name: name.to_owned(),
             label: label.to_owned(),
-            hint: (!is_secret).then(|| {
-                let address = redirect_of(self.server);
-                format!("Of your own OAuth app, with the redirect address {address}")
-            }),
+            hint: (!is_secret).then(|| format!("Of your own OAuth app {}", self.needs())),
             is_secret,
             is_multiline: false,
             is_required: true,
@@ -150,10 +147,9 @@ impl Wanted<'_> {
         let page = self.server.oauth.client_url.as_ref();
         if let Some(url) = page.filter(|_| !is_secret) {
             context.output.note(&format!(
-                "{} wants an OAuth app of your own. Register one at {url} with the redirect \
-                 address {}",
+                "{} wants an OAuth app of your own. Register one at {url} {}.",
                 self.definition.display_name,
-                redirect_of(self.server)
+                self.needs()
             ));
         }
         let prompt = format!("{} {what}: ", self.definition.display_name);
@@ -165,16 +161,24 @@ impl Wanted<'_> {
         Ok(typed.filter(|typed| !typed.is_empty()))
     }
 
+    /// What the app has to have for this flow.
+    fn needs(&self) -> String {
+        match self.flow {
+            Flow::DeviceCode => "with the device flow allowed".to_owned(),
+            Flow::ClientCredentials => "with a secret".to_owned(),
+            Flow::Pkce | Flow::DcrPkce => {
+                format!("with the redirect address {}", redirect_of(self.server))
+            }
+        }
+    }
+
     fn none(&self) -> Error {
         let Definition {
             name, display_name, ..
         } = self.definition;
         let oauth = &self.server.oauth;
         let mut hint = match &oauth.client_url {
-            Some(url) => format!(
-                "Register one at {url} with the redirect address {}, then: ",
-                redirect_of(self.server)
-            ),
+            Some(url) => format!("Register one at {url} {}, then: ", self.needs()),
             None => String::new(),
         };
         hint.push_str(&format!("vault login {name} --client-id ID"));

@@ -19,6 +19,7 @@ use crate::flow::{self, Server, Tokens, codex, device, register};
 use crate::net::{Address, Client, wait_for};
 use crate::provider::{Definition, Flow, OAuth, Protocol};
 use crate::secret::Secret;
+use crate::text::counted;
 
 /// What a login with OAuth was told.
 pub(super) struct Told<'a> {
@@ -265,7 +266,10 @@ impl Login<'_> {
             // any more.
             known.server == place && !is_old && !self.is_forced
         };
-        for known in stored.into_iter().filter(is_usable) {
+        let mut usable: Vec<_> = stored.into_iter().filter(is_usable).collect();
+        // The newest is the one that the server surely knows.
+        usable.sort_by_key(|known| std::cmp::Reverse(known.registered_at));
+        for known in usable {
             let port = known.redirect_uri.as_deref().and_then(port_of);
             // Many servers take back only the very address that they know.
             if let Some(listener) = port.and_then(|port| Listener::bind(&[port]).ok()) {
@@ -277,7 +281,8 @@ impl Login<'_> {
         register::discover(server, &self.client).await?;
         let listener = self.listen(&server.oauth.redirect.ports)?;
         let redirect = Attempt::new(server, listener.port()).redirect_uri;
-        let app = register::register(server, &redirect, self.scopes, &self.client).await?;
+        let mut app = register::register(server, &redirect, self.scopes, &self.client).await?;
+        app.registered_at = Some(now());
         let tokens = self.browser(server, &app, listener).await?;
         Ok((tokens, app))
     }
@@ -339,8 +344,11 @@ impl Login<'_> {
         } else if let Some(complete) = complete {
             output.tell(&format!("With the code in it: {complete}"));
         }
-        let minutes = life.as_secs().div_ceil(60);
-        output.note(&format!("Waiting for at most {minutes} minutes …"));
+        let minutes = usize::try_from(life.as_secs().div_ceil(60)).unwrap_or_default();
+        output.note(&format!(
+            "Waiting for at most {} …",
+            counted(minutes, "minute")
+        ));
     }
 }
 
