@@ -31,9 +31,11 @@ async function answer(page) {
   const shown = await page.evaluate(() => {
     const has = (selector) => document.querySelector(selector) !== null;
     // The same page must not be answered twice while the next one loads.
-    const isAnswered = document.documentElement.dataset.answered === 'yes';
+    // While it does, there may be nothing in the window at all.
+    const root = document.documentElement;
+    const isAnswered = root?.dataset.answered === 'yes';
     return {
-      isReady: document.readyState === 'complete' && !isAnswered,
+      isReady: root !== null && document.readyState === 'complete' && !isAnswered,
       origin: location.origin,
       title: document.title,
       text: document.body?.innerText ?? '',
@@ -65,7 +67,12 @@ async function answer(page) {
     await page.fill('input[name=user_code]', userCode);
   }
   const says = denies && shown.asks === 'consent' ? 'a[href$="/abort"]' : 'button[type=submit]';
-  await page.evaluate(() => { document.documentElement.dataset.answered = 'yes'; });
+  const isThere = await page.evaluate(() => {
+    const root = document.documentElement;
+    if (root) root.dataset.answered = 'yes';
+    return root !== null;
+  });
+  if (!isThere) return false;
   await page.locator(says).first().click({ noWaitAfter: true, timeout: 10_000 });
   return false;
 }

@@ -77,7 +77,11 @@ impl Wanted<'_> {
         let field = |name: &str, label: &str, is_secret: bool| FormField {
             name: name.to_owned(),
             label: label.to_owned(),
-            hint: (!is_secret).then(|| format!("Of your own OAuth app {}", self.needs())),
+            hint: (!is_secret).then(|| {
+                let page = self.server.oauth.client_url.as_ref();
+                let page = page.map_or(String::new(), |url| format!(" Register one at {url}."));
+                format!("Of your own OAuth app {}.{page}", self.needs())
+            }),
             is_secret,
             is_multiline: false,
             is_required: true,
@@ -90,7 +94,8 @@ impl Wanted<'_> {
         let page = FormPage {
             provider: &self.definition.display_name,
             connection: self.definition.name.as_str(),
-            key_url: self.server.oauth.client_url.as_deref(),
+            // What one gets there is no key.
+            key_url: None,
             fields: &fields,
         };
         let id_of = |values: &BTreeMap<String, Secret>| {
