@@ -69,6 +69,21 @@ fn a_folder_that_may_only_be_read_stops_the_question() {
     is_untouched(&world);
 }
 
+/// As containers have it: there is room beside the file, and it cannot be
+/// renamed over.
+#[test]
+fn a_vault_that_is_mounted_by_itself_stops_the_question() {
+    let world = two_logins();
+    let script = format!("mount --bind \"$1/vault.age\" \"$1/vault.age\"\n{ASK}");
+    let Some(finished) = in_own_mounts(&world.environment, &script) else {
+        return;
+    };
+    assert_eq!(finished.stdout, "good 0\nended 1\n", "{finished}");
+    finished.says(contains("Warning: ").and(contains("busy").count(2)));
+    is_untouched(&world);
+    assert!(world.temporary_files().is_empty());
+}
+
 #[test]
 fn a_disk_without_room_stops_the_question() {
     let world = two_logins();
