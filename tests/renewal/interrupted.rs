@@ -30,11 +30,15 @@ const DELAYS: [Option<u64>; 14] = [
 type Victim = Arc<Mutex<Option<Pid>>>;
 
 fn kill(victim: &Victim) {
+    send(victim, Signal::KILL);
+}
+
+fn send(victim: &Victim, signal: Signal) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while Instant::now() < deadline {
         if let Some(pid) = *victim.lock().unwrap() {
             // It may have come to its end by itself.
-            let _ = kill_process(pid, Signal::KILL);
+            let _ = kill_process(pid, signal);
             return;
         }
         std::thread::yield_now();
@@ -102,4 +106,25 @@ fn a_kill_between_the_answer_and_the_save_leaves_the_old_login_or_the_new_one() 
     }
     assert!(lost > 0, "no kill came before the save");
     assert_eq!(lost + saved, DELAYS.len());
+}
+
+#[test]
+fn a_signal_waits_until_the_answer_is_saved_and_then_ends_the_program() {
+    for signal in [Signal::TERM, Signal::HUP, Signal::QUIT] {
+        let world = World::new();
+        world.log_in("peer", Some(SHORT));
+        let victim = Victim::default();
+        let theirs = Arc::clone(&victim);
+        world.before_answers(move |_| send(&theirs, signal));
+        let mut child = world.get("peer").command();
+        child.stdout(std::process::Stdio::piped());
+        let mut child = child.spawn().unwrap();
+        *victim.lock().unwrap() = Some(Pid::from_child(&child));
+        let status = child.wait().unwrap();
+        world.before_answers(|_| ());
+        let ended_by = std::os::unix::process::ExitStatusExt::signal(&status);
+        assert_eq!(ended_by, Some(signal.as_raw()), "{status:?}");
+        assert_eq!(world.stored("peer", "access_token"), access(2));
+        assert_eq!(world.token("peer"), access(2));
+    }
 }

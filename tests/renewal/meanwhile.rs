@@ -147,3 +147,37 @@ fn under_another_key_nothing_is_asked() {
         );
     }
 }
+
+#[test]
+fn who_waited_for_a_renewal_that_came_to_nothing_does_not_ask_again() {
+    if !tells() {
+        return;
+    }
+    for (holder, ended, asks) in [
+        ("renewal of peer/default", false, false),
+        ("renewal of peer/default", true, false),
+        ("renewal of peer/other", true, true),
+        ("login openai", false, true),
+    ] {
+        let world = World::new();
+        if ended {
+            world.log_in_ended("peer");
+        } else {
+            world.log_in("peer", Some(SHORT));
+        }
+        let held = Held::take(&world);
+        let reader = held.reader("peer");
+        let said = format!("process 1 (vault {holder})\n");
+        fs::write(world.environment.home().join(".vault.age.lock"), said).unwrap();
+        held.release();
+        let (code, printed, said) = end(&world, reader);
+        let expected = match (asks, ended) {
+            (true, _) => (Some(0), access(2)),
+            (false, false) => (Some(0), access(1)),
+            (false, true) => (Some(8), String::new()),
+        };
+        assert_eq!((code, printed), expected, "{holder}: {said}");
+        assert_eq!(said.contains("just tried in vain"), !asks, "{said}");
+        assert_eq!(world.renewals().len(), usize::from(asks), "{holder}");
+    }
+}

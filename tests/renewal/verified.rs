@@ -2,7 +2,7 @@
 
 use predicates::str::contains;
 
-use super::server::{SHORT, World, access, is_renewal, refresh};
+use super::server::{LONG, SHORT, World, access, is_renewal, refresh};
 use super::support::internet::Reply;
 
 /// The paths that were asked for, in order.
@@ -106,4 +106,16 @@ fn a_token_without_a_way_to_renew_it_is_asked_about_once() {
     assert_eq!(paths(&world), ["/me"]);
     assert!(!world.internet.seen().iter().any(is_renewal));
     assert_eq!(world.status("peer"), "invalid");
+}
+
+#[test]
+fn a_login_that_was_refused_once_can_be_mended() {
+    let world = World::new();
+    world.log_in("peer", Some(LONG));
+    world.set(|mood| mood.api = Some(Reply::new(401, "{}")));
+    world.environment.vault(["verify", "peer"]).finds(9);
+    assert_eq!(world.status("peer"), "invalid");
+    world.set(|mood| mood.api = None);
+    world.environment.vault(["verify", "peer"]).ok();
+    assert_eq!(world.status("peer"), "connected");
 }
