@@ -282,7 +282,7 @@ fn check_decoded(segment: &[u8]) -> Result<(), BadPath> {
     // Whoever decodes more often than this is not followed.
     for _ in 0..3 {
         let twice = decode(&once, |byte| {
-            matches!(byte, b'.' | b'/' | b'\\' | b'%' | b';') || byte.is_ascii_control()
+            matches!(byte, b'.' | b'/' | b'\\' | b';') || byte.is_ascii_control()
         })
         .filter(|twice| std::str::from_utf8(twice).is_ok())
         .ok_or(BadPath::EncodedTwice)?;

@@ -34,6 +34,7 @@ fn a_path_that_reads_one_way_only_passes() {
         "/100%25",
         "/100%25/off",
         "/a%2520b",
+        "/a%2525b",
         "/a%25zz",
         "/caf%25c3%25a9",
         "/~user/@scope/(x)!$&'*+",
