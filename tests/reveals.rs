@@ -28,7 +28,7 @@ const PLACES: &[(&str, usize)] = &[
     ("cli/shown.rs", 4),
     ("credential/assertion.rs", 2),
     ("credential/attach.rs", 3),
-    ("credential/aws.rs", 3),
+    ("credential/aws/mod.rs", 3),
     ("credential/mod.rs", 2),
     ("export/mod.rs", 1),
     ("flow/authorize.rs", 7),

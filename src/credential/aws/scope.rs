@@ -98,10 +98,11 @@ fn is_word(text: &str, most: usize) -> bool {
     (1..=most).contains(&text.len()) && text.bytes().all(may_be_in)
 }
 
-const SUFFIXES: [(&str, &str); 3] = [
+const SUFFIXES: [(&str, &str); 4] = [
     (".amazonaws.com", "us-east-1"),
     (".amazonaws.com.cn", "cn-northwest-1"),
     (".api.aws", "us-east-1"),
+    (".api.amazonwebservices.com.cn", "cn-northwest-1"),
 ];
 
 /// Those whose region stands before their name.
@@ -124,7 +125,7 @@ const UNSIGNED: [&str; 7] = [
 ];
 
 /// Services that sign with another name than the last part of their host. From
-/// the endpoints and signing names of AWS's own SDK.
+/// the endpoints and signing names of AWS's own SDK; sorted, to be searched.
 const NAMES: &[(&str, &str)] = &[
     ("account-access-runtime", "account-access"),
     ("agent-registry-control", "agent-registry"),
@@ -157,7 +158,6 @@ const NAMES: &[(&str, &str)] = &[
     ("forecastquery", "forecast"),
     ("iam-toolbox", "iam"),
     ("identity-chime", "chime"),
-    ("importexport", "IngestionService"),
     ("ivsrealtime", "ivs"),
     ("mail-manager", "ses"),
     ("media-pipelines-chime", "chime"),
@@ -214,13 +214,12 @@ fn service(labels: &[&str]) -> Option<String> {
 
 /// Where a host without a region is served from.
 fn global_region<'a>(labels: &[&str], region: Option<&'a str>, home: &'a str) -> &'a str {
-    const GLOBAL: [&str; 14] = [
+    const GLOBAL: [&str; 13] = [
         "budgets",
         "ce",
         "cloudfront",
         "health",
         "iam",
-        "importexport",
         "organizations",
         "route53",
         "route53domains",
@@ -253,4 +252,17 @@ fn is_region(label: &str) -> bool {
         && !middle.is_empty()
         && middle.iter().all(is_word)
         && matches!(last.as_bytes(), [b'1'..=b'9'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_are_sorted_and_needed() {
+        assert!(NAMES.is_sorted());
+        for (host, service) in NAMES {
+            assert_ne!(host.rsplit('.').next(), Some(*service), "{host}");
+        }
+    }
 }

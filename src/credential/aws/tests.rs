@@ -277,7 +277,7 @@ fn requests_of_the_sdk_for_python_get_the_signature_that_it_gave_them() {
                 case["headers"]["x-amz-content-sha256"]
             );
         }
-        // Where a client signed for nothing that we know, the host says it.
+        // Where a client has not signed, the host says the same.
         let region = Some(scope.region.as_str());
         assert_eq!(Scope::of_host(text("host"), region).as_ref(), Some(&scope));
     }
