@@ -7,6 +7,8 @@ pub mod attach;
 pub mod aws;
 pub mod client;
 mod codec;
+pub mod echo;
+pub mod redact;
 
 use std::collections::BTreeMap;
 
