@@ -40,6 +40,7 @@ const PLACES: &[(&str, usize)] = &[
     ("flow/request.rs", 4),
     ("flow/revoke.rs", 1),
     ("flow/tokens.rs", 1),
+    ("gateway/authority/key.rs", 1),
     ("import/dotenv.rs", 1),
     ("import/json.rs", 1),
     ("import/plan.rs", 4),

@@ -4,6 +4,7 @@
 
 pub mod assertion;
 pub mod attach;
+pub mod authority;
 pub mod aws;
 pub mod client;
 mod codec;

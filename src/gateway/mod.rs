@@ -1,0 +1,3 @@
+//! The gateway: programs' requests on their way to providers.
+
+pub mod authority;
