@@ -2,6 +2,7 @@
 //! fresh it is, and what it was before. Pure: values in, values out; the time
 //! is an argument.
 
+pub mod agent;
 pub mod assertion;
 pub mod attach;
 pub mod authority;

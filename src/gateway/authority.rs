@@ -31,6 +31,7 @@ use self::key::{PublicKey, SignerKey};
 pub use self::permitted::{PermittedHost, permitted_of};
 use self::permitted::{is_within, subtrees};
 use crate::credential::authority::StoredAuthority;
+use crate::error::{Error, Kind};
 use crate::provider::HostName;
 
 /// A leaf that was signed longer ago wants a new one; it still holds for
@@ -59,20 +60,37 @@ pub enum Lasting {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AuthorityError {
     /// A certificate without a list of hosts would be good for all of them.
-    #[error("there is no host that the gateway could have a certificate for")]
+    #[error("There is no host that the gateway could have a certificate for")]
     NothingPermitted,
     /// What the vault keeps cannot be used.
-    #[error("the gateway's authority in the vault cannot be read: {0}")]
+    #[error("The gateway's authority in the vault cannot be read: {0}")]
     Stored(&'static str),
     /// It may not speak for this host.
-    #[error("the gateway has no certificate for this host")]
+    #[error("The gateway has no certificate for this host")]
     NotPermitted,
     /// Its own certificate has ended.
-    #[error("the gateway's authority has ended")]
+    #[error("The gateway's authority has ended")]
     Ended,
     /// The system gave no random bytes, or a library refused.
-    #[error("the gateway's certificate could not be signed")]
+    #[error("The gateway's certificate could not be signed")]
     Signing,
+}
+
+impl From<AuthorityError> for Error {
+    fn from(error: AuthorityError) -> Self {
+        let (kind, hint) = match error {
+            AuthorityError::NothingPermitted | AuthorityError::NotPermitted => {
+                (Kind::NotFound, "See the providers: vault provider list")
+            }
+            AuthorityError::Stored(_) => (
+                Kind::Corrupt,
+                "Make a new one, and give its certificate to all clients: vault ca renew",
+            ),
+            AuthorityError::Ended => (Kind::Failed, "Start the gateway anew: vault serve"),
+            AuthorityError::Signing => (Kind::Failed, "Look at the system: vault doctor"),
+        };
+        Self::new(kind, error.to_string()).with_hint(hint)
+    }
 }
 
 /// The authority.

@@ -13,8 +13,7 @@ pub struct PermittedHost {
 }
 
 impl PermittedHost {
-    /// One host, such as that of a connection's own base URL; none where it
-    /// cannot be listed.
+    /// One host; none where it cannot be listed.
     pub fn exact(host: &HostName) -> Option<Self> {
         match host {
             HostName::Name(name) => Self::new(name, false),

@@ -232,7 +232,7 @@ fn what_is_stored_badly_is_refused_without_a_word_of_the_key() {
     let said = refused(Secret::from(cut), one.certificate_pem());
     assert_eq!(
         said,
-        "the gateway's authority in the vault cannot be read: its key is none of this kind"
+        "The gateway's authority in the vault cannot be read: its key is none of this kind"
     );
 }
 
