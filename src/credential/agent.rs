@@ -103,7 +103,7 @@ pub fn new_token() -> Secret {
     getrandom::getrandom(&mut *random).expect("the system gives random bytes");
     let mut token = String::with_capacity(64);
     token.push_str(PREFIX);
-    URL_SAFE_NO_PAD.encode_string(&*random, &mut token);
+    URL_SAFE_NO_PAD.encode_string(random.as_slice(), &mut token);
     Secret::from(token)
 }
 

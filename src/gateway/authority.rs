@@ -86,7 +86,11 @@ impl From<AuthorityError> for Error {
                 Kind::Corrupt,
                 "Make a new one, and give its certificate to all clients: vault ca renew",
             ),
-            AuthorityError::Ended => (Kind::Failed, "Start the gateway anew: vault serve"),
+            AuthorityError::Ended => (
+                Kind::Failed,
+                "Start the gateway again: one of `run` lasts 30 days, and one of `serve` is \
+                 signed anew.",
+            ),
             AuthorityError::Signing => (Kind::Failed, "Look at the system: vault doctor"),
         };
         Self::new(kind, error.to_string()).with_hint(hint)

@@ -295,7 +295,8 @@ fn base_path(definition: &Definition) -> String {
 
 fn taken(name: &AgentName) -> Error {
     Error::new(Kind::Conflict, format!("There is an agent {name} already")).with_hint(format!(
-        "Give it a new token: vault agent rotate {name}. To replace it, add --force"
+        "Give it a new token: vault agent rotate {name}; or replace it: vault agent create {name} \
+         --force"
     ))
 }
 
