@@ -1,4 +1,4 @@
-//! Traffic: requests that go to providers with a credential, and what comes
-//! back.
+//! The gateway: programs' requests on their way to providers.
 
+pub mod authority;
 pub mod decode;
