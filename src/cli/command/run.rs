@@ -1,5 +1,7 @@
 //! `run`: a program with credentials.
 
+mod child;
+
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
