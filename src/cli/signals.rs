@@ -125,7 +125,8 @@ impl Signals {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if !*registered {
-            self.unwatched.store(!self.is_given_over(), Ordering::SeqCst);
+            self.unwatched
+                .store(!self.is_given_over(), Ordering::SeqCst);
             for signal in ENDING {
                 flag::register_conditional_default(signal, Arc::clone(&self.unwatched))?;
             }

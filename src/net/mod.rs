@@ -27,8 +27,8 @@ use crate::provider::HostName;
 use crate::secret::Secret;
 
 pub use self::address::{Address, BadAddress};
-pub use self::proxy::{BadProxy, Proxies, ProxyVariables};
-pub use self::roots::Roots;
+pub use self::proxy::{BadProxy, Exception, Proxies, ProxyVariables};
+pub use self::roots::{Roots, system_file};
 pub use self::wait::wait_for;
 
 /// More of a body than this is not read: who we talk to is not trusted.
