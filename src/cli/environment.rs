@@ -125,6 +125,11 @@ pub const VAULT_VARIABLES: [&str; 11] = [
     "VAULT_NO_INPUT",
 ];
 
+/// The whole environment, for a child that is given most of it.
+pub fn whole() -> Vec<(OsString, OsString)> {
+    std::env::vars_os().collect()
+}
+
 /// The variables that a browser needs to come up on the desktop; it has no
 /// business with any other.
 pub fn of_desktop() -> impl Iterator<Item = (OsString, OsString)> {

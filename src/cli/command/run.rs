@@ -1,17 +1,27 @@
 //! `run`: a program with credentials.
 
+mod bundle;
+mod child;
+mod stand_in;
+mod surroundings;
+
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use clap::{Args, ValueEnum};
 
+use self::bundle::Bundle;
+use self::child::Child;
+use self::stand_in::StandIns;
+use self::surroundings::{Surroundings, trusted};
 use crate::broker::variables::{Naming, Variable, Wanted, collect};
 use crate::cli::context::Context;
-use crate::cli::environment::VAULT_VARIABLES;
+use crate::cli::environment::{self, VAULT_VARIABLES};
 use crate::cli::variables;
 use crate::error::{Error, Kind, Result};
 use crate::name::{Target, VariableName};
+use crate::secret::Secret;
 
 /// What `run` ends with where vault itself failed before the child began.
 pub const FAILED_BEFORE_CHILD: u8 = 125;
@@ -52,9 +62,13 @@ enum Mode {
     Env,
 }
 
-/// Becomes the program; comes back only where that failed.
+/// Starts the program and tells its exit code, or becomes the program.
 pub fn run(args: &RunArgs, context: &Context) -> u8 {
-    match replace(args, context) {
+    let finished = match args.mode {
+        Mode::Proxy => accompany(args, context),
+        Mode::Env => replace(args, context),
+    };
+    match finished {
         Ok(code) => code,
         Err(error) => {
             context.output.error(&error);
@@ -63,19 +77,78 @@ pub fn run(args: &RunArgs, context: &Context) -> u8 {
     }
 }
 
-fn replace(args: &RunArgs, context: &Context) -> Result<u8> {
-    if args.mode == Mode::Proxy {
-        return Err(Error::new(
-            Kind::Failed,
-            "The proxy mode is not part of this version yet",
-        )
-        .with_hint("Put the keys into the program's environment: vault run --mode env -- CMD"));
+/// Waits for the program, which gets its credentials on the way.
+fn accompany(args: &RunArgs, context: &Context) -> Result<u8> {
+    let (program, arguments) = split(&args.command)?;
+    let inherited = environment::whole();
+    let catalog = context.catalog()?;
+    let mut definitions = Vec::new();
+    let mut placeholders = Vec::new();
+    let mut values = Vec::new();
+    if let Some((store, opened)) = context.open_if_there()? {
+        let mut failed = Ok(());
+        let mut random = |bytes: &mut [u8]| {
+            if let Err(error) = getrandom::getrandom(bytes) {
+                failed = Err(error);
+            }
+        };
+        for id in opened.document.connections() {
+            let found = opened.document.connection(&id);
+            let Some(credential) = found.map_err(|bad| store.damaged(bad))? else {
+                continue;
+            };
+            let definition = catalog.find(&id.provider)?.definition;
+            let made = StandIns::of(&definition, &credential, &mut random);
+            let of_keys = made.placeholders.into_iter();
+            placeholders.extend(of_keys.map(|made| (made.variable, made.placeholder)));
+            values.extend(made.values);
+            definitions.push(definition);
+        }
+        failed.map_err(|error| {
+            Error::new(Kind::Failed, "The system gives no random numbers")
+                .with_source(std::io::Error::from(error))
+        })?;
     }
-    let gathered = gather(args, context)?;
-    let (program, arguments) = args
-        .command
+    let places = context.places()?;
+    // Until there is a gateway: a certificate that is none, and a closed port.
+    let bundle = Bundle::write(&places.runtime, "", &trusted(&inherited))?;
+    let proxy = Secret::from("http://vault:none@127.0.0.1:9".to_owned());
+    for warning in &bundle.warnings {
+        context.output.warn(warning);
+    }
+    let surroundings = Surroundings {
+        proxy: &proxy,
+        connected: &definitions.iter().collect::<Vec<_>>(),
+        own_hosts: &[],
+        placeholders: &placeholders,
+        values: &values,
+        base_urls: &[],
+        bundle: &bundle,
+    };
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(surroundings.variables(inherited));
+    context.terminal.give_over();
+    let child = match Child::spawn(command, &context.inherited) {
+        Ok(child) => child,
+        Err(failed) => return Ok(report(&failed, program, context)),
+    };
+    child.wait().map_err(|error| {
+        Error::new(Kind::Failed, "Cannot learn how the program ended").with_source(error)
+    })
+}
+
+fn split(command: &[OsString]) -> Result<(&OsString, &[OsString])> {
+    command
         .split_first()
-        .ok_or_else(|| Error::new(Kind::Usage, "Say what to run").with_hint("vault run --help"))?;
+        .ok_or_else(|| Error::new(Kind::Usage, "Say what to run").with_hint("vault run --help"))
+}
+
+fn replace(args: &RunArgs, context: &Context) -> Result<u8> {
+    let gathered = gather(args, context)?;
+    let (program, arguments) = split(&args.command)?;
     let mut command = Command::new(program);
     command.args(arguments);
     for variable in VAULT_VARIABLES {
@@ -120,6 +193,7 @@ fn gather(args: &RunArgs, context: &Context) -> Result<Vec<Variable>> {
     variables::gather(&Wanted::Named(&named), &naming, context)
 }
 
+/// Why it did not start, with the exit code that shells have for it.
 fn report(failed: &std::io::Error, program: &OsString, context: &Context) -> u8 {
     let name = crate::text::printable(&program.to_string_lossy()).into_owned();
     let (code, message, hint) = match failed.kind() {
