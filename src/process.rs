@@ -7,7 +7,7 @@ pub mod signals;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io;
 
-use rustix::fd::BorrowedFd;
+use rustix::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use rustix::param::page_size;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit, test_kill_process};
 
@@ -165,6 +165,25 @@ pub fn read_descriptor(number: u32, limit: usize) -> io::Result<SecretBuffer> {
     with_descriptor(number, |descriptor| {
         SecretBuffer::read_from(descriptor, 0, limit)
     })
+}
+
+/// Takes a descriptor that whoever started us left open for us, and keeps it
+/// from our own children.
+///
+/// # Errors
+/// It is not open.
+#[allow(unsafe_code)] // A descriptor by its number has no owner that the compiler knows.
+pub fn take_descriptor(number: u32) -> io::Result<OwnedFd> {
+    with_descriptor(number, |descriptor| {
+        Ok(rustix::io::fcntl_setfd(
+            descriptor,
+            rustix::io::FdFlags::CLOEXEC,
+        )?)
+    })?;
+    let number = i32::try_from(number).map_err(|_| rustix::io::Errno::BADF)?;
+    // SAFETY: it is open, it was handed to this process to own, and the caller
+    // takes each number once.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 #[allow(unsafe_code)] // A descriptor by its number has no owner that the compiler knows.

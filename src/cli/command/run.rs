@@ -1,5 +1,6 @@
 //! `run`: a program with credentials.
 
+mod accompany;
 mod bundle;
 mod child;
 mod stand_in;
@@ -11,17 +12,13 @@ use std::process::Command;
 
 use clap::{Args, ValueEnum};
 
-use self::bundle::Bundle;
-use self::child::Child;
-use self::stand_in::StandIns;
-use self::surroundings::{Surroundings, trusted};
+use self::accompany::accompany;
 use crate::broker::variables::{Naming, Variable, Wanted, collect};
 use crate::cli::context::Context;
-use crate::cli::environment::{self, VAULT_VARIABLES};
+use crate::cli::environment::VAULT_VARIABLES;
 use crate::cli::variables;
 use crate::error::{Error, Kind, Result};
 use crate::name::{Target, VariableName};
-use crate::secret::Secret;
 
 /// What `run` ends with where vault itself failed before the child began.
 pub const FAILED_BEFORE_CHILD: u8 = 125;
@@ -47,8 +44,20 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     with: Vec<VariableName>,
     /// Do not renew tokens that are about to end
-    #[arg(long)]
+    #[arg(long, conflicts_with = "deny_unmatched")]
     no_refresh: bool,
+    /// Refuse requests that no connection is for
+    #[arg(long)]
+    deny_unmatched: bool,
+    /// Requests to this host are not refused; implies --deny-unmatched
+    #[arg(long, value_name = "HOST", value_delimiter = ',')]
+    allow: Vec<String>,
+    /// Also set *_BASE_URL, for clients that know no proxies
+    #[arg(long)]
+    base_urls: bool,
+    /// The program reaches nothing but the gateway, and sees neither the vault nor sockets (Linux)
+    #[arg(long)]
+    isolate: bool,
     /// The program and its arguments
     #[arg(required = true, last = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -75,69 +84,6 @@ pub fn run(args: &RunArgs, context: &Context) -> u8 {
             FAILED_BEFORE_CHILD
         }
     }
-}
-
-/// Waits for the program, which gets its credentials on the way.
-fn accompany(args: &RunArgs, context: &Context) -> Result<u8> {
-    let (program, arguments) = split(&args.command)?;
-    let inherited = environment::whole();
-    let catalog = context.catalog()?;
-    let mut definitions = Vec::new();
-    let mut placeholders = Vec::new();
-    let mut values = Vec::new();
-    if let Some((store, opened)) = context.open_if_there()? {
-        let mut failed = Ok(());
-        let mut random = |bytes: &mut [u8]| {
-            if let Err(error) = getrandom::getrandom(bytes) {
-                failed = Err(error);
-            }
-        };
-        for id in opened.document.connections() {
-            let found = opened.document.connection(&id);
-            let Some(credential) = found.map_err(|bad| store.damaged(bad))? else {
-                continue;
-            };
-            let definition = catalog.find(&id.provider)?.definition;
-            let made = StandIns::of(&definition, &credential, &mut random);
-            let of_keys = made.placeholders.into_iter();
-            placeholders.extend(of_keys.map(|made| (made.variable, made.placeholder)));
-            values.extend(made.values);
-            definitions.push(definition);
-        }
-        failed.map_err(|error| {
-            Error::new(Kind::Failed, "The system gives no random numbers")
-                .with_source(std::io::Error::from(error))
-        })?;
-    }
-    let places = context.places()?;
-    // Until there is a gateway: a certificate that is none, and a closed port.
-    let bundle = Bundle::write(&places.runtime, "", &trusted(&inherited))?;
-    let proxy = Secret::from("http://vault:none@127.0.0.1:9".to_owned());
-    for warning in &bundle.warnings {
-        context.output.warn(warning);
-    }
-    let surroundings = Surroundings {
-        proxy: &proxy,
-        connected: &definitions.iter().collect::<Vec<_>>(),
-        own_hosts: &[],
-        placeholders: &placeholders,
-        values: &values,
-        base_urls: &[],
-        bundle: &bundle,
-    };
-    let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .env_clear()
-        .envs(surroundings.variables(inherited));
-    context.terminal.give_over();
-    let child = match Child::spawn(command, &context.inherited) {
-        Ok(child) => child,
-        Err(failed) => return Ok(report(&failed, program, context)),
-    };
-    child.wait().map_err(|error| {
-        Error::new(Kind::Failed, "Cannot learn how the program ended").with_source(error)
-    })
 }
 
 fn split(command: &[OsString]) -> Result<(&OsString, &[OsString])> {

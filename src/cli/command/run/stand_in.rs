@@ -9,8 +9,6 @@ use crate::secret::Secret;
 
 /// A made-up value of one field.
 pub struct StandIn {
-    /// The field whose real value belongs in its place.
-    pub field: FieldName,
     /// The variable that the child finds it in.
     pub variable: VariableName,
     /// The made-up value, to be known again in a request.
@@ -57,7 +55,6 @@ impl StandIns {
             };
             if let Some(placeholder) = placeholder {
                 made.placeholders.push(StandIn {
-                    field: name.clone(),
                     variable: variable.clone(),
                     placeholder,
                 });
