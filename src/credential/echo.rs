@@ -209,7 +209,11 @@ fn lower_hex(text: &str) -> String {
     text.chars()
         .map(|c| {
             let is_digit = digits > 0;
-            digits = if c == '%' { 2 } else { usize::saturating_sub(digits, 1) };
+            digits = if c == '%' {
+                2
+            } else {
+                usize::saturating_sub(digits, 1)
+            };
             if is_digit { c.to_ascii_lowercase() } else { c }
         })
         .collect()
@@ -388,7 +392,10 @@ mod tests {
             assert_eq!(left(pem, public), public);
         }
         let json = serde_json::to_string(pem).unwrap();
-        assert_eq!(left(pem, &json), format!("\"{}\"", "*".repeat(json.len() - 2)));
+        assert_eq!(
+            left(pem, &json),
+            format!("\"{}\"", "*".repeat(json.len() - 2))
+        );
     }
 
     #[test]

@@ -162,7 +162,11 @@ impl Decoder {
     /// It was cut short.
     pub fn finish(&self) -> Result<(), BadCoding> {
         let is_whole = self.came.is_empty() && self.stages.iter().all(Stage::is_whole);
-        if is_whole { Ok(()) } else { Err(BadCoding::CutShort) }
+        if is_whole {
+            Ok(())
+        } else {
+            Err(BadCoding::CutShort)
+        }
     }
 }
 

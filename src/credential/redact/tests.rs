@@ -95,7 +95,10 @@ fn case() -> impl Strategy<Value = (Vec<String>, Vec<u8>)> {
             Just("-".to_owned()),
         ];
         let text = proptest::collection::vec(piece, 0..12);
-        (Just(forms), text.prop_map(|pieces| pieces.concat().into_bytes()))
+        (
+            Just(forms),
+            text.prop_map(|pieces| pieces.concat().into_bytes()),
+        )
     })
 }
 

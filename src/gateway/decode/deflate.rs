@@ -230,7 +230,7 @@ fn inflate(
     let status = inflate
         .decompress_vec(input, out, FlushDecompress::None)
         .map_err(|_| BadCoding::Damaged)?;
-    let used = usize::try_from(inflate.total_in() - before)
-        .expect("no more is used than was given");
+    let used =
+        usize::try_from(inflate.total_in() - before).expect("no more is used than was given");
     Ok((used, status == Status::StreamEnd))
 }

@@ -2,9 +2,7 @@
 //! RFC 9659 allow for HTTP: what asks for more is refused before there is
 //! room for it. What stands behind the end is no part of the body.
 
-use brotli_decompressor::{
-    BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc,
-};
+use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 use zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer};
 
 use super::BadCoding;
