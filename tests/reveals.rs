@@ -23,6 +23,7 @@ const PLACES: &[(&str, usize)] = &[
     ("cli/command/login/key.rs", 1),
     ("cli/command/login/oauth.rs", 2),
     ("cli/command/run.rs", 2),
+    ("cli/command/run/surroundings.rs", 2),
     ("cli/fields.rs", 6),
     ("cli/fields/asked.rs", 2),
     ("cli/shown.rs", 4),

@@ -109,6 +109,9 @@ fn accompany(args: &RunArgs, context: &Context) -> Result<u8> {
                 .with_source(std::io::Error::from(error))
         })?;
     }
+    for (name, value) in &values {
+        refuse_nul(name, value)?;
+    }
     let places = context.places()?;
     // Until there is a gateway: a certificate that is none, and a closed port.
     let bundle = Bundle::write(&places.runtime, "", &trusted(&inherited))?;
@@ -161,11 +164,7 @@ fn replace(args: &RunArgs, context: &Context) -> Result<u8> {
             ));
             continue;
         }
-        if value.reveal().contains('\0') {
-            let message = format!("{name} holds a NUL byte, which no variable can");
-            return Err(Error::new(Kind::InvalidInput, message)
-                .with_hint("Leave it out: vault run --only P --with NAME"));
-        }
+        refuse_nul(&name, value)?;
         command.env(name.as_str(), value.reveal());
     }
     context.inherited.restore().map_err(|error| {
@@ -173,6 +172,15 @@ fn replace(args: &RunArgs, context: &Context) -> Result<u8> {
     })?;
     let failed = command.exec();
     Ok(report(&failed, program, context))
+}
+
+fn refuse_nul(name: &VariableName, value: &Secret) -> Result<()> {
+    if !value.reveal().contains('\0') {
+        return Ok(());
+    }
+    let message = format!("{name} holds a NUL byte, which no variable can");
+    Err(Error::new(Kind::InvalidInput, message)
+        .with_hint("Leave it out: vault run --only P --with NAME"))
 }
 
 /// `--only` narrows the connections; plain secrets then are those of
