@@ -19,6 +19,7 @@ use crate::cli::environment::VAULT_VARIABLES;
 use crate::cli::variables;
 use crate::error::{Error, Kind, Result};
 use crate::name::{Target, VariableName};
+use crate::secret::Secret;
 
 /// What `run` ends with where vault itself failed before the child began.
 pub const FAILED_BEFORE_CHILD: u8 = 125;
@@ -107,11 +108,7 @@ fn replace(args: &RunArgs, context: &Context) -> Result<u8> {
             ));
             continue;
         }
-        if value.reveal().contains('\0') {
-            let message = format!("{name} holds a NUL byte, which no variable can");
-            return Err(Error::new(Kind::InvalidInput, message)
-                .with_hint("Leave it out: vault run --only P --with NAME"));
-        }
+        refuse_nul(&name, value)?;
         command.env(name.as_str(), value.reveal());
     }
     context.inherited.restore().map_err(|error| {
@@ -119,6 +116,15 @@ fn replace(args: &RunArgs, context: &Context) -> Result<u8> {
     })?;
     let failed = command.exec();
     Ok(report(&failed, program, context))
+}
+
+fn refuse_nul(name: &VariableName, value: &Secret) -> Result<()> {
+    if !value.reveal().contains('\0') {
+        return Ok(());
+    }
+    let message = format!("{name} holds a NUL byte, which no variable can");
+    Err(Error::new(Kind::InvalidInput, message)
+        .with_hint("Leave it out: vault run --only P --with NAME"))
 }
 
 /// `--only` narrows the connections; plain secrets then are those of

@@ -9,7 +9,7 @@ use super::bundle::Bundle;
 use super::child::Child;
 use super::stand_in::StandIns;
 use super::surroundings::{Surroundings, trusted};
-use super::{RunArgs, report, split};
+use super::{RunArgs, refuse_nul, report, split};
 use crate::broker::traffic::{Book, Placeholder, RunTokens, Selection, Source, Traffic};
 use crate::cli::context::Context;
 use crate::cli::{environment, gateway};
@@ -54,6 +54,9 @@ pub(super) fn accompany(args: &RunArgs, context: &Context) -> Result<u8> {
     let mut base_urls = Vec::new();
     if args.base_urls {
         base_urls = parts.base_urls(&address.to_string());
+    }
+    for (name, value) in &parts.values {
+        refuse_nul(name, value)?;
     }
     let surroundings = Surroundings {
         proxy: &proxy,
