@@ -10,6 +10,8 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit, test_kill_pro
 
 use crate::secret::SecretBuffer;
 
+pub mod isolate;
+
 /// The limits that this process was started with, for the children that
 /// should have them back.
 #[derive(Debug, Clone)]
