@@ -23,11 +23,12 @@ pub fn keep_only(number: i32) -> io::Result<OwnedFd> {
         return Err(rustix::io::Errno::BADF.into());
     }
     for other in open.into_iter().filter(|other| *other != number) {
-        // The listing's own was in the list, and is closed by now; to close
-        // it again does nothing.
-        // SAFETY: called first thing in a new process, before it opened
-        // anything of its own: nobody here owns these.
-        unsafe { rustix::io::close(other) };
+        // The listing's own descriptor was in the list, and is closed by now.
+        if std::fs::symlink_metadata(format!("/proc/self/fd/{other}")).is_ok() {
+            // SAFETY: called first thing in a new process, before it opened
+            // anything of its own: nobody here owns this one.
+            unsafe { rustix::io::close(other) };
+        }
     }
     // SAFETY: it is open, as the list said, and nobody else here owns it.
     let ours = unsafe { OwnedFd::from_raw_fd(number) };
