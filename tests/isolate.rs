@@ -9,7 +9,7 @@ mod support;
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::net::UnixListener;
@@ -26,13 +26,17 @@ struct World {
     plan: Plan,
 }
 
+fn plan() -> Plan {
+    Plan {
+        stage: assert_cmd::cargo::cargo_bin!("vault").to_owned(),
+        ..Plan::default()
+    }
+}
+
 impl World {
     /// None where namespaces are not to be had.
     fn new() -> Option<Self> {
-        let plan = Plan {
-            stage: assert_cmd::cargo::cargo_bin!("vault").to_owned(),
-            ..Plan::default()
-        };
+        let plan = plan();
         if let Err(error) = plan.probe() {
             skip("namespaces", &error.to_string());
             return None;
@@ -365,46 +369,97 @@ fn nobody_inside_takes_the_covers_away() {
     assert_eq!(nested(&world, around, &folder), "");
 }
 
-#[test]
-fn another_mount_of_the_same_folder_does_not_show_it() {
-    let Some(mut world) = World::new() else {
-        return;
-    };
-    let folder = world.folder("vault");
-    fs::write(folder.join("key"), "FAKE").unwrap();
-    let other = world.folder("other");
-    world.hide(&folder);
-    // As a machine has it whose folders are mounted twice; the whole of the
-    // parent's side then runs in there.
-    let inner = format!(
-        "mount --bind \"{0}\" \"{1}\" && cat \"{1}/vault/key\" >/dev/null && exec \"$0\" --exact --nocapture another_mount_inner",
-        world.path("").display(),
-        other.display()
-    );
+/// Runs a test of this file once more, as what a script ends with that has
+/// mounts of its own. There the whole world is isolated from.
+#[track_caller]
+fn in_own_mounts(script: &str, inner: &str, argument: &Path) -> String {
+    let script = format!("{script}\nexec \"$0\" --exact --nocapture {inner}");
     let output = Command::new("unshare")
-        .args(["-Urm", "sh", "-c", &inner])
+        .args(["-Urm", "--propagation", "shared", "sh", "-euc", &script])
         .arg(std::env::current_exe().unwrap())
-        .env("VAULT_TEST_HIDDEN", &folder)
-        .env("VAULT_TEST_SEEN", other.join("vault/key"))
+        .arg(argument)
+        .env("VAULT_TEST_INNER", argument)
         .output()
         .unwrap();
-    let stdout = said(&output);
-    assert!(stdout.contains("inner: <>"), "{stdout}");
+    said(&output)
 }
 
-/// The inner half of the test above: nothing when it is run by itself.
+/// What the inner half of a test was given; none when it runs by itself.
+fn inner_argument() -> Option<PathBuf> {
+    std::env::var_os("VAULT_TEST_INNER").map(PathBuf::from)
+}
+
 #[test]
-fn another_mount_inner() {
-    let Some(hidden) = std::env::var_os("VAULT_TEST_HIDDEN") else {
-        return;
-    };
+fn another_mount_of_the_same_folder_does_not_show_it() {
+    let Some(world) = World::new() else { return };
+    world.file("there/vault/key", "FAKE");
+    world.folder("other");
+    let script = "mount --bind \"$1/there\" \"$1/other\"; cat \"$1/other/vault/key\"; echo";
+    let printed = in_own_mounts(script, "inner_of_another_mount", &world.path(""));
+    assert!(printed.starts_with("FAKE\n"), "{printed}");
+    assert!(printed.contains("inner: <>"), "{printed}");
+}
+
+#[test]
+fn inner_of_another_mount() {
+    let Some(root) = inner_argument() else { return };
     let Some(mut world) = World::new() else {
         return;
     };
-    world.hide(hidden);
-    let seen = std::env::var_os("VAULT_TEST_SEEN").unwrap();
-    let printed = world.script("cat \"$1\" 2>/dev/null; true", &[seen]);
-    println!("inner: <{printed}>");
+    world.hide(root.join("there/vault"));
+    let script = "cat \"$1/other/vault/key\" \"$1/there/vault/key\" 2>/dev/null; true";
+    println!("inner: <{}>", world.script(script, &[root]));
+}
+
+#[test]
+fn sockets_of_who_acts_for_the_user_are_hidden_on_every_machine() {
+    let Some(world) = World::new() else { return };
+    // Files in their places do: what listens elsewhere, as in a container, is
+    // in no list.
+    let script = "mount -t tmpfs tmpfs /run; mkdir -p /run/user/0 /run/dbus /run/podman
+                  cd /run; for name in docker.sock user/0/bus dbus/system podman/podman.sock; do
+                      echo FAKE > $name
+                  done; cd /";
+    let printed = in_own_mounts(script, "inner_of_sockets", &world.path(""));
+    assert!(printed.contains("inner: <>"), "{printed}");
+}
+
+#[test]
+fn inner_of_sockets() {
+    if inner_argument().is_none() {
+        return;
+    }
+    let Some(world) = World::new() else { return };
+    let script = "cat /run/docker.sock /run/user/0/bus /run/dbus/* /run/podman/* 2>/dev/null; true";
+    println!("inner: <{}>", world.script(script, &[""; 0]));
+}
+
+#[test]
+fn what_is_mounted_outside_later_is_not_seen() {
+    let Some(world) = World::new() else { return };
+    let root = world.path("");
+    let printed = in_own_mounts(":", "inner_of_later_mount", &root);
+    assert!(printed.contains("inner: <>"), "{printed}");
+}
+
+#[test]
+fn inner_of_later_mount() {
+    let Some(root) = inner_argument() else { return };
+    let Some(world) = World::new() else { return };
+    fs::create_dir(root.join("later")).unwrap();
+    let script = "cat \"$1/go\" >/dev/null; ls -A \"$1/later\"";
+    let go = root.join("go");
+    let made = Command::new("mkfifo").arg(&go).status().unwrap();
+    assert!(made.success());
+    let begun = world.begin(script, &[&root]);
+    let mount = "mount -t tmpfs tmpfs \"$0\" && touch \"$0/seen\"";
+    let status = Command::new("sh")
+        .args(["-c", mount])
+        .arg(root.join("later"))
+        .status();
+    assert!(status.unwrap().success());
+    fs::write(&go, "").unwrap();
+    println!("inner: <{}>", said(&begun.end()));
 }
 
 #[test]
@@ -573,6 +628,62 @@ fn a_program_that_cannot_be_executed_is_told_apart_from_one_that_is_not_there() 
 }
 
 #[test]
+fn the_program_ends_with_a_parent_that_is_killed() {
+    let Some(world) = World::new() else { return };
+    let mut parent = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "--nocapture", "inner_of_killed_parent"])
+        .env("VAULT_TEST_INNER", world.path(""))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = BufReader::new(parent.stdout.take().unwrap());
+    let mut line = String::new();
+    while line != "the program is there\n" {
+        line.clear();
+        assert_ne!(stdout.read_line(&mut line).unwrap(), 0, "it did not begin");
+    }
+    let start = std::time::Instant::now();
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    // Nobody holds the pipe any more.
+    stdout.read_to_string(&mut line).unwrap();
+    assert!(start.elapsed().as_secs() < 15);
+}
+
+#[test]
+fn inner_of_killed_parent() {
+    if inner_argument().is_none() {
+        return;
+    }
+    let Some(world) = World::new() else { return };
+    let script = "echo the program is there; exec sleep 20";
+    let words = ["-c", script].map(OsString::from);
+    let (mut command, mut waiting) = world.plan.command("sh".as_ref(), &words).unwrap();
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    waiting.listener().unwrap();
+    waiting.go().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn queues_and_shared_memory_of_others_are_not_there() {
+    let Some(world) = World::new() else { return };
+    let made = Command::new("ipcmk").arg("-Q").output().unwrap();
+    let identifier = said(&made).rsplit(' ').next().unwrap().to_owned();
+    let script = "ipcs -q | grep -c '0x' || true";
+    let inside = world.script(script, &[""; 0]);
+    let outside = Command::new("sh").args(["-c", script]).output().unwrap();
+    let removed = Command::new("ipcrm")
+        .args(["-q", &identifier])
+        .status()
+        .unwrap();
+    assert_eq!(inside, "0");
+    assert_ne!(said(&outside), "0");
+    assert!(removed.success());
+}
+
+#[test]
 fn without_a_word_from_the_parent_nothing_begins() {
     let Some(world) = World::new() else { return };
     let mark = world.path("mark");
@@ -592,34 +703,21 @@ fn without_a_word_from_the_parent_nothing_begins() {
 
 #[test]
 fn where_no_namespace_may_be_made_it_is_refused_with_the_reason() {
-    let Some(_) = World::new() else { return };
-    // Inside, one user namespace is one too many.
-    let script = "echo 0 > /proc/sys/user/max_user_namespaces && exec \"$0\" --exact --nocapture refused_inner";
-    let output = Command::new("unshare")
-        .args(["-Ur", "sh", "-c", script])
-        .arg(std::env::current_exe().unwrap())
-        .env("VAULT_TEST_REFUSED", "1")
-        .output()
-        .unwrap();
-    let stdout = said(&output);
-    assert!(stdout.contains("user.max_user_namespaces"), "{stdout}");
-    assert!(
-        stdout.contains("Hint: Allow it: sudo sysctl -w"),
-        "{stdout}"
-    );
+    let Some(world) = World::new() else { return };
+    for name in ["max_user_namespaces", "max_net_namespaces"] {
+        let script = format!("echo 0 > /proc/sys/user/{name}");
+        let printed = in_own_mounts(&script, "inner_of_refusal", &world.path(""));
+        let hint = format!("Hint: Allow it: sudo sysctl -w user.{name}=10000");
+        assert!(printed.contains(&hint), "{printed}");
+    }
 }
 
-/// The inner half of the test above.
 #[test]
-fn refused_inner() {
-    if std::env::var_os("VAULT_TEST_REFUSED").is_none() {
+fn inner_of_refusal() {
+    if inner_argument().is_none() {
         return;
     }
-    let plan = Plan {
-        stage: assert_cmd::cargo::cargo_bin!("vault").to_owned(),
-        ..Plan::default()
-    };
-    let error: Error = plan.probe().unwrap_err();
+    let error: Error = plan().probe().unwrap_err();
     println!("{error}\nHint: {}", error.hint().unwrap());
 }
 
