@@ -16,9 +16,10 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::{make_folder, skip};
 use vault::error::Error;
-use vault::process::isolate::{ADDRESS, Plan};
+use vault::process::isolate::{ADDRESS, Plan, Waiting};
 
 /// The program that has the hidden command, and folders to play with.
 struct World {
@@ -36,11 +37,15 @@ fn plan() -> Plan {
 impl World {
     /// None where namespaces are not to be had.
     fn new() -> Option<Self> {
-        let plan = plan();
-        if let Err(error) = plan.probe() {
-            skip("namespaces", &error.to_string());
+        // Asked of another program: that ours cannot must not look like this.
+        let words = ["-Urmni", "mount", "-t", "tmpfs", "tmpfs", "/mnt"];
+        let asked = Command::new("unshare").args(words).output();
+        if !asked.is_ok_and(|output| output.status.success()) {
+            skip("namespaces", "this machine allows none, or has no unshare");
             return None;
         }
+        let plan = plan();
+        plan.probe().unwrap();
         let root = tempfile::tempdir().unwrap();
         Some(Self { root, plan })
     }
@@ -100,6 +105,17 @@ impl Begun {
     fn end(self) -> Output {
         self.child.wait_with_output().unwrap()
     }
+}
+
+/// Spawns a command of a plan, lets it begin and waits for its end.
+#[track_caller]
+fn end(mut command: Command, mut waiting: Waiting) -> Output {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    drop(command);
+    waiting.listener().unwrap();
+    waiting.go().unwrap();
+    child.wait_with_output().unwrap()
 }
 
 /// What a script that must succeed printed.
@@ -314,18 +330,15 @@ fn a_folder_that_we_stand_in_is_hidden_too() {
     let below = world.folder("vault/below");
     world.file("vault/identity.txt", "FAKE");
     world.hide(world.path("vault"));
-    let (mut command, mut waiting) = world
+    let (mut command, waiting) = world
         .plan
         .command("ls".as_ref(), &["-A".into(), ".".into()])
         .unwrap();
     command
         .current_dir(world.path("vault"))
         .stdout(Stdio::piped());
-    let child = command.spawn().unwrap();
-    drop(command);
-    waiting.listener().unwrap();
-    waiting.go().unwrap();
-    assert_eq!(said(&child.wait_with_output().unwrap()), "");
+    let output = end(command, waiting);
+    assert_eq!(said(&output), "");
 
     let (mut command, mut waiting) = world.plan.command("ls".as_ref(), &[]).unwrap();
     let mut child = command.current_dir(&below).spawn().unwrap();
@@ -515,34 +528,50 @@ fn the_program_is_the_user_that_it_was_and_can_be_looked_at_by_itself() {
     let Some(world) = World::new() else { return };
     let user = rustix::process::geteuid().as_raw().to_string();
     let group = rustix::process::getegid().as_raw().to_string();
-    let script = "id -u; id -g; head -c1 /proc/self/environ >/dev/null && echo open; ulimit -c";
+    let script = "id -u; id -g; head -c1 /proc/self/environ >/dev/null && echo open";
     let printed = world.script(script, &[""; 0]);
-    let outside = Command::new("sh")
-        .args(["-c", "ulimit -c"])
-        .output()
-        .unwrap();
-    let limit = said(&outside);
-    assert_eq!(
-        printed.lines().collect::<Vec<_>>(),
-        [&*user, &*group, "open", &*limit]
-    );
+    let lines: Vec<_> = printed.lines().collect();
+    assert_eq!(lines, [&*user, &*group, "open"]);
+}
+
+#[test]
+fn the_program_has_the_core_limit_that_the_stage_was_given() {
+    let Some(world) = World::new() else { return };
+    let highest = getrlimit(Resource::Core).maximum;
+    let limit = highest.unwrap_or(u64::MAX).min(64 * 512);
+    let words = ["-c", "ulimit -c"].map(OsString::from);
+    let (mut command, waiting) = world.plan.command("sh".as_ref(), &words).unwrap();
+    limit_core(&mut command, limit, highest);
+    let output = end(command, waiting);
+    let blocks: u64 = said(&output).parse().unwrap();
+    // Shells count in blocks of 512 or 1024 bytes.
+    let found = [blocks * 512, blocks * 1024];
+    assert!(found.contains(&limit), "{found:?} {limit}");
+}
+
+#[allow(unsafe_code)] // `pre_exec`
+fn limit_core(command: &mut Command, limit: u64, highest: Option<u64>) {
+    use std::os::unix::process::CommandExt as _;
+    let limit = Rlimit {
+        current: Some(limit),
+        maximum: highest,
+    };
+    // SAFETY: a single system call.
+    unsafe { command.pre_exec(move || Ok(setrlimit(Resource::Core, limit)?)) };
 }
 
 #[test]
 fn only_the_programs_own_three_descriptors_are_open() {
     let Some(world) = World::new() else { return };
     let folder = fs::File::open(world.root.path()).unwrap();
-    let (mut command, mut waiting) = world
+    let (mut command, waiting) = world
         .plan
         .command("sh".as_ref(), &["-c".into(), "echo /proc/self/fd/*".into()])
         .unwrap();
     // One that whoever started the parent left open.
     let number = leak(&mut command, folder);
-    let child = command.stdout(Stdio::piped()).spawn().unwrap();
-    drop(command);
-    waiting.listener().unwrap();
-    waiting.go().unwrap();
-    let printed = said(&child.wait_with_output().unwrap());
+    let output = end(command, waiting);
+    let printed = said(&output);
     // The fourth is the shell's own, with which it looks.
     let open: Vec<_> = printed
         .split_whitespace()
@@ -584,7 +613,7 @@ fn the_number_of_the_program_is_that_of_the_child() {
 #[test]
 fn variables_of_the_program_mean_nothing_to_the_stage() {
     let Some(world) = World::new() else { return };
-    let (mut command, mut waiting) = world
+    let (mut command, waiting) = world
         .plan
         .command(
             "sh".as_ref(),
@@ -598,11 +627,8 @@ fn variables_of_the_program_mean_nothing_to_the_stage() {
             ("VAULT_HOME", "/nowhere"),
         ])
         .stdout(Stdio::piped());
-    let child = command.spawn().unwrap();
-    drop(command);
-    waiting.listener().unwrap();
-    waiting.go().unwrap();
-    assert_eq!(said(&child.wait_with_output().unwrap()), "plugin bash");
+    let output = end(command, waiting);
+    assert_eq!(said(&output), "plugin bash");
 }
 
 #[test]

@@ -80,7 +80,7 @@ impl Hidden {
         // Held open, since its path may lead nowhere in a moment; and the
         // folder that we are in may be seen from within though it is hidden,
         // unless it is found by its path again.
-        let kept = keep.map(|path| Kept::open(path)).transpose()?;
+        let kept = keep.map(Kept::open).transpose()?;
         let folder = std::env::current_dir().map_err(mounts)?;
         let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
         mount_change("/", private).map_err(|error| mounts(error.into()))?;

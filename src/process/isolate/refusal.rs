@@ -127,9 +127,16 @@ fn of_system(failure: &Failure, settings: &Settings) -> (String, String) {
              --security-opt apparmor=unconfined"
                 .to_owned(),
         ),
-        _ => (
+        Errno::PERM | Errno::ACCESS => (
             format!(
                 "the system forbids namespaces here, as in a chroot or a container: {}",
+                because(failure)
+            ),
+            "See for yourself: unshare -Urmn true".to_owned(),
+        ),
+        _ => (
+            format!(
+                "the system does not make its namespaces: {}",
                 because(failure)
             ),
             "See for yourself: unshare -Urmn true".to_owned(),
