@@ -16,6 +16,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::{make_folder, skip};
 use vault::error::Error;
@@ -166,6 +167,14 @@ fn the_listener_inside_is_the_parents_and_answers() {
     );
     let begun = world.begin("exec python3 \"$1\"", &[client]);
     assert_eq!(begun.listener.local_addr().unwrap(), ADDRESS.into());
+    // Where the client cannot come, nobody would.
+    let is_heard = PollFlags::IN;
+    let seconds = Timespec {
+        tv_sec: 10,
+        tv_nsec: 0,
+    };
+    let mut waited = [PollFd::new(&begun.listener, is_heard)];
+    assert_eq!(poll(&mut waited, Some(&seconds)).unwrap(), 1);
     let (mut connection, peer) = begun.listener.accept().unwrap();
     assert!(peer.ip().is_loopback());
     let mut heard = [0; 4];
