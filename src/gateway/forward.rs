@@ -212,7 +212,7 @@ impl<'a> Journey<'a> {
         let body = Outgoing::Streamed(body);
         let request = self.composed(parts, body, pass.as_deref()).await?;
         let method = request.method().clone();
-        let (response, lease) = self.send(request, is_empty).await?;
+        let (response, lease) = self.send(request, is_empty, pass.as_deref()).await?;
         let Some(seen) = pass else {
             return Ok(relayed(response, lease, None, &method));
         };
@@ -234,7 +234,7 @@ impl<'a> Journey<'a> {
         let request = self
             .composed(parts, Outgoing::Whole(None), Some(&renewed))
             .await?;
-        let (response, lease) = self.send(request, true).await?;
+        let (response, lease) = self.send(request, true, Some(&renewed)).await?;
         Ok(relayed(response, lease, Some(&renewed), &method))
     }
 
@@ -281,13 +281,20 @@ impl<'a> Journey<'a> {
         &self,
         request: Request<Outgoing>,
         is_empty: bool,
+        pass: Option<&Pass>,
     ) -> Result<(Response<Incoming>, Option<Lease>), Refusal> {
+        let shared = &self.worker.shared;
+        let reach = match pass {
+            Some(_) => shared.reach,
+            None => shared.reach_of_unmatched,
+        };
         let place = Place {
             authority: self.errand.authority.clone(),
             is_tls: self.errand.is_tls,
             wants_http2: self.is_http2,
+            reach,
         };
-        let Worker { pool, shared, .. } = &**self.worker;
+        let pool = &self.worker.pool;
         let repeatable = (is_empty && is_idempotent(request.method())).then(|| head_of(&request));
         let channel = pool.channel(&place, &shared.dialer, false).await?;
         let request = self.addressed(request, &channel)?;
