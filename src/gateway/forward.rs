@@ -46,7 +46,10 @@ pub(super) async fn forward(
         return Journey::new(worker, errand, &request).go(request).await.1;
     };
     let start = Instant::now();
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let method = request.method().clone();
+    // Some providers have keys in their paths, where a token stands then.
+    let token = errand.admitted.token.reveal();
+    let path = request.uri().path().replace(token, "TOKEN");
     let (connection, outcome) = Journey::new(worker, errand, &request).go(request).await;
     log(&Line {
         client: errand.admitted.client.name(),
@@ -149,7 +152,8 @@ impl<'a> Journey<'a> {
                 403,
                 "plain_http",
                 format!("{} gets its key over https only", authority.host),
-            ));
+            )
+            .with_hint(format!("Ask https://{}", authority.host)));
         }
         if self.worker.shared.unmatched.allows(&authority.host) && self.errand.provider.is_none() {
             return Ok(None);
