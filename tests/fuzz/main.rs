@@ -10,7 +10,9 @@
 
 use std::time::{Duration, Instant};
 
+mod gateway;
 mod parsers;
+mod stage;
 
 /// Words that parsers look for.
 const WORDS: [&[u8]; 14] = [
@@ -161,4 +163,14 @@ fn an_answer_of_a_token_address_of_any_bytes_gives_tokens_or_none() {
 #[test]
 fn a_pasted_address_of_any_text_is_refused_without_our_state() {
     run("pasted");
+}
+
+#[test]
+fn heads_authorities_paths_and_codings_of_any_bytes_are_read_or_refused() {
+    run("heads");
+}
+
+#[test]
+fn a_gateway_between_any_client_and_any_upstream_lets_no_key_out() {
+    run("gateway");
 }
