@@ -17,11 +17,18 @@ use crate::secret::Secret;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const ALT_SVC: HeaderName = HeaderName::from_static("alt-svc");
+const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 const WEBSOCKET_EXTENSIONS: HeaderName = HeaderName::from_static("sec-websocket-extensions");
 
 /// Takes off what is for the next neighbour alone (RFC 9110, 7.6.1), and what
 /// a `Connection` header names as such.
 pub(super) fn strip_neighbours(headers: &mut HeaderMap) {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        // Whoever says both could be read in two ways (RFC 9112, 6.3). Before
+        // `Connection` is heeded, which may name the one and leave the other.
+        headers.remove(CONTENT_LENGTH);
+        headers.remove(TRANSFER_ENCODING);
+    }
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
             .get_all(CONNECTION)
@@ -36,15 +43,18 @@ pub(super) fn strip_neighbours(headers: &mut HeaderMap) {
         }
         headers.remove(CONNECTION);
     }
-    if headers.contains_key(TRANSFER_ENCODING) {
-        // Whoever says both could be read in two ways (RFC 9112, 6.3).
-        headers.remove(CONTENT_LENGTH);
-        headers.remove(TRANSFER_ENCODING);
-    }
     headers.remove(KEEP_ALIVE);
     headers.remove(UPGRADE);
     let is_proxy = |name: &&HeaderName| name.as_str().starts_with("proxy-");
     while let Some(name) = headers.keys().find(is_proxy).cloned() {
+        headers.remove(name);
+    }
+}
+
+/// Takes off what only a client says to a gateway, and a gateway to a client.
+fn strip_ours(headers: &mut HeaderMap) {
+    let is_ours = |name: &&HeaderName| name.as_str().starts_with("x-vault-");
+    while let Some(name) = headers.keys().find(is_ours).cloned() {
         headers.remove(name);
     }
 }
@@ -67,10 +77,7 @@ pub(super) fn request_headers(
     // The gateway itself tells its client to go on when it reads the body.
     headers.remove(EXPECT);
     headers.remove(HOST);
-    let is_ours = |name: &&HeaderName| name.as_str().starts_with("x-vault-");
-    while let Some(name) = headers.keys().find(is_ours).cloned() {
-        headers.remove(name);
-    }
+    strip_ours(headers);
     let holding: Vec<HeaderName> = headers
         .iter()
         .filter(|(_, value)| holds(value, token))
@@ -101,7 +108,12 @@ pub(super) fn request_headers(
             headers.insert(name, value.clone());
         }
     }
-    if !pass.redactor.is_empty() && headers.contains_key(ACCEPT_ENCODING) {
+    if pass.redactor.is_empty() {
+        return;
+    }
+    // Compressed messages within a body could not be looked through.
+    headers.remove(GRPC_ACCEPT_ENCODING);
+    if headers.contains_key(ACCEPT_ENCODING) {
         let asked: Vec<_> = headers
             .get_all(ACCEPT_ENCODING)
             .iter()
@@ -122,6 +134,9 @@ pub(super) fn path_and_query(
     drop: &dyn Fn(&str) -> bool,
 ) -> String {
     let given = uri.path_and_query().map_or("/", |text| text.as_str());
+    if given == "*" {
+        return given.to_owned();
+    }
     let (path, query) = match given.split_once('?') {
         Some((path, query)) => (path, Some(query)),
         None => (given, None),
@@ -190,6 +205,7 @@ fn is_same_parameter(own: &str, given: &str) -> bool {
 /// What an upstream's answer becomes.
 pub(super) fn response_headers(headers: &mut HeaderMap, redactor: Option<&Redactor>) {
     strip_neighbours(headers);
+    strip_ours(headers);
     // Another protocol would go around us.
     headers.remove(ALT_SVC);
     if let Some(redactor) = redactor {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use hyper::body::{Body as HttpBody, Incoming};
 use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, ETAG, HOST};
-use hyper::header::{HeaderMap, HeaderValue, UPGRADE};
+use hyper::header::{HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use hyper::http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
@@ -113,6 +113,9 @@ impl<'a> Journey<'a> {
         let target = request.uri().path_and_query();
         let target = target.map_or("/", |target| target.as_str());
         let is_ours = traffic.speaks_to(*is_tls, &authority.host, authority.port)?;
+        if target == "*" && request.method() != Method::OPTIONS {
+            return Err(bad_path(BadPath::NoSlash));
+        }
         let read = Rule::default().read(target).map(|_| ());
         let has_slash = match read {
             Ok(()) => false,
@@ -324,12 +327,13 @@ impl<'a> Journey<'a> {
         match channel {
             Channel::Http2(..) => {
                 let scheme = if *is_tls { "https" } else { "http" };
-                let whole: Uri = format!("{scheme}://{header}{target}")
-                    .parse()
-                    .map_err(|_| unreadable())?;
-                *request.uri_mut() = whole;
+                // Part by part: a path never becomes part of the authority.
+                let whole = Uri::builder().scheme(scheme).authority(header);
+                let whole = whole.path_and_query(target).build();
+                *request.uri_mut() = whole.map_err(|_| unreadable())?;
                 *request.version_mut() = Version::HTTP_2;
                 request.headers_mut().remove(HOST);
+                request.headers_mut().remove(TRANSFER_ENCODING);
             }
             Channel::Http1(..) => {
                 if !is_tls {
@@ -338,6 +342,13 @@ impl<'a> Journey<'a> {
                 *request.version_mut() = Version::HTTP_11;
                 let value = HeaderValue::from_str(&header).map_err(|_| unreadable())?;
                 request.headers_mut().insert(HOST, value);
+                if !request.body().is_end_stream()
+                    && !request.headers().contains_key(CONTENT_LENGTH)
+                {
+                    // Without it hyper takes GET and HEAD to have no body.
+                    let chunked = HeaderValue::from_static("chunked");
+                    request.headers_mut().insert(TRANSFER_ENCODING, chunked);
+                }
                 if self.is_http2 {
                     join_cookies(request.headers_mut());
                 }
@@ -361,7 +372,12 @@ impl<'a> Journey<'a> {
             return Ok(());
         }
         let target = request.uri().path_and_query().cloned();
-        let target = target.as_ref().map_or("/", |target| target.as_str());
+        let target = match &target {
+            // RFC 9112, 3.2.4.
+            Some(target) if target == "*" => "",
+            Some(target) => target.as_str(),
+            None => "/",
+        };
         let unreadable = |_| Refusal::new(400, "bad_path", "The path cannot be read");
         *request.uri_mut() = format!("http://{header}{target}")
             .parse()
@@ -407,9 +423,18 @@ fn bad_path(bad: BadPath) -> Refusal {
         .with_hint("Send a path that can be read in one way only")
 }
 
+/// Whether a request is to change the protocol. Not to HTTP/2: what is behind
+/// that are requests, which would go past us.
 fn is_upgrade(request: &Request<Incoming>) -> bool {
+    let mut protocols = request.headers().get_all(UPGRADE).iter().peekable();
     request.version() == Version::HTTP_11
-        && request.headers().contains_key(UPGRADE)
+        && protocols.peek().is_some()
+        && !protocols.any(|value| {
+            let value = value.as_bytes().to_ascii_lowercase();
+            value
+                .windows(3)
+                .any(|part| part == b"h2c" || part == b"htt")
+        })
         && request
             .headers()
             .get_all(hyper::header::CONNECTION)
@@ -454,7 +479,7 @@ fn join_cookies(headers: &mut HeaderMap) {
 }
 
 /// An upstream's answer on its way back.
-fn relayed(
+pub(super) fn relayed(
     response: Response<Incoming>,
     lease: Option<Lease>,
     pass: Option<&Pass>,
@@ -470,8 +495,7 @@ fn relayed(
         && !incoming.is_end_stream();
     let coding = redactor
         .filter(|_| has_body && is_text(&parts.headers))
-        .and_then(|_| parts.headers.get(CONTENT_ENCODING)?.to_str().ok())
-        .and_then(Coding::parse)
+        .and_then(|_| coding_of(&parts.headers))
         .filter(|coding| !coding.is_identity());
     if coding.is_some() {
         // It goes on opened: another body than the one that these describe.
@@ -480,8 +504,17 @@ fn relayed(
         weaken(&mut parts.headers);
     }
     parts.version = Version::HTTP_11;
+    // The upstream's own reason phrase is among them, which may say anything.
+    parts.extensions.clear();
     let body = Body::relayed(incoming, lease, coding, redactor);
     Response::from_parts(parts, body)
+}
+
+/// How a body is coded; a list may stand on several lines (RFC 9110, 5.3).
+fn coding_of(headers: &HeaderMap) -> Option<Coding> {
+    let lines = headers.get_all(CONTENT_ENCODING).iter();
+    let lines: Result<Vec<_>, _> = lines.map(HeaderValue::to_str).collect();
+    Coding::parse(&lines.ok()?.join(","))
 }
 
 /// An entity's tag that holds for the same content in another form.
@@ -504,7 +537,9 @@ fn is_text(headers: &HeaderMap) -> bool {
     };
     let kind = kind.to_str().unwrap_or_default().to_ascii_lowercase();
     let kind = kind.split(';').next().unwrap_or_default().trim();
-    kind.starts_with("text/")
+    ["text/", "message/", "multipart/"]
+        .iter()
+        .any(|known| kind.starts_with(known))
         || kind.ends_with("+json")
         || kind.ends_with("+xml")
         || [

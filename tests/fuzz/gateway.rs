@@ -45,7 +45,10 @@ pub fn heads(bytes: &[u8]) {
         }
         let _ = Wanted::parse(text);
         let _ = Coding::accept(Some(text));
-        let head: Vec<_> = text.lines().filter_map(|line| line.split_once(':')).collect();
+        let head: Vec<_> = text
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .collect();
         let head: Vec<_> = head
             .iter()
             .map(|(name, value)| (*name, value.trim().as_bytes()))
@@ -58,7 +61,14 @@ pub fn heads(bytes: &[u8]) {
     let Some((first, rest)) = bytes.split_first() else {
         return;
     };
-    let codings = ["gzip", "deflate", "br", "zstd", "gzip, br", "zstd, deflate, gzip"];
+    let codings = [
+        "gzip",
+        "deflate",
+        "br",
+        "zstd",
+        "gzip, br",
+        "zstd, deflate, gzip",
+    ];
     let coding = codings[usize::from(*first) % codings.len()];
     let mut decoder = Decoder::new(Coding::parse(coding).expect("it can be opened"));
     let mut amount = 0;
@@ -95,7 +105,9 @@ pub fn head_seeds() -> Vec<Vec<u8>> {
     .map(|text| text.as_bytes().to_vec())
     .into();
     let mut once = vec![0];
-    once.extend(gzip(b"{\"a\": \"text that is compressed, text that is compressed\"}"));
+    once.extend(gzip(
+        b"{\"a\": \"text that is compressed, text that is compressed\"}",
+    ));
     let mut flat = vec![1];
     flat.extend(deflate(&[7; 5000]));
     seeds.extend([once, flat]);
@@ -149,7 +161,12 @@ fn answer(plan: u8, seen: &Seen) -> Script {
         ..script
     };
     let in_pieces = |script: Script, size: usize| Script {
-        pieces: script.pieces.concat().chunks(size).map(<[u8]>::to_vec).collect(),
+        pieces: script
+            .pieces
+            .concat()
+            .chunks(size)
+            .map(<[u8]>::to_vec)
+            .collect(),
         ..script
     };
     match plan {
@@ -244,7 +261,10 @@ fn leak(heard: &[u8]) -> Option<&'static str> {
     let mut views = vec![heard.to_vec()];
     views.extend(bodies(heard));
     let unzipped: Vec<_> = views.iter().flat_map(|view| unzipped(view)).collect();
-    let twice: Vec<_> = unzipped.iter().flat_map(|view| self::unzipped(view)).collect();
+    let twice: Vec<_> = unzipped
+        .iter()
+        .flat_map(|view| self::unzipped(view))
+        .collect();
     views.extend(unzipped);
     views.extend(twice);
     let (first, second) = CANARY.as_bytes().split_at(CANARY.len() / 2);
@@ -267,7 +287,10 @@ fn leak(heard: &[u8]) -> Option<&'static str> {
         if holds(&unescaped(view, b'\\', &["\\u00"])) {
             return Some("in JSON");
         }
-        if encoded.iter().any(|text| has(view, &text.as_bytes()[8..40])) {
+        if encoded
+            .iter()
+            .any(|text| has(view, &text.as_bytes()[8..40]))
+        {
             return Some("in base64");
         }
     }
@@ -281,7 +304,9 @@ fn unescaped(text: &[u8], mark: u8, starts: &[&str]) -> Vec<u8> {
     'next: while let Some((&first, after)) = rest.split_first() {
         if first == mark {
             for start in starts {
-                let digits = rest.strip_prefix(start.as_bytes()).and_then(|rest| rest.get(..2));
+                let digits = rest
+                    .strip_prefix(start.as_bytes())
+                    .and_then(|rest| rest.get(..2));
                 let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
                 if let Some(byte) = digits.and_then(|text| u8::from_str_radix(text, 16).ok()) {
                     out.push(byte);
@@ -309,7 +334,9 @@ fn bodies(heard: &[u8]) -> Vec<Vec<u8>> {
         let mut body = Vec::new();
         while let Some(end) = rest.windows(2).position(|part| part == b"\r\n") {
             let line = std::str::from_utf8(&rest[..end]).unwrap_or_default();
-            let Ok(size) = usize::from_str_radix(line, 16) else { break };
+            let Ok(size) = usize::from_str_radix(line, 16) else {
+                break;
+            };
             let from = end + 2;
             let to = (from + size).min(rest.len());
             body.extend_from_slice(&rest[from..to]);
@@ -328,9 +355,13 @@ fn unzipped(text: &[u8]) -> Vec<Vec<u8>> {
         let rest = &text[at..];
         let mut out = Vec::new();
         if rest.starts_with(&[0x1f, 0x8b, 8]) {
-            let _ = flate2::read::GzDecoder::new(rest).take(1 << 20).read_to_end(&mut out);
+            let _ = flate2::read::GzDecoder::new(rest)
+                .take(1 << 20)
+                .read_to_end(&mut out);
         } else if rest.starts_with(&[0x78, 1]) {
-            let _ = flate2::read::ZlibDecoder::new(rest).take(1 << 20).read_to_end(&mut out);
+            let _ = flate2::read::ZlibDecoder::new(rest)
+                .take(1 << 20)
+                .read_to_end(&mut out);
         } else {
             continue;
         }
@@ -374,13 +405,19 @@ fn theatre() -> std::sync::MutexGuard<'static, Theatre> {
 /// The first byte is the way in, the second the upstream's plan; bit 7 of the
 /// first takes the right token away.
 pub fn gateway(bytes: &[u8]) {
-    let [way, plan, text @ ..] = bytes else { return };
+    let [way, plan, text @ ..] = bytes else {
+        return;
+    };
     let theatre = theatre();
     let Theatre { stage, runtime } = &*theatre;
     let plan = plan % PLANS;
     stage.upstream.plays(move |seen| answer(plan, seen));
     let has_token = way & 0x80 == 0;
-    let token = if has_token { TOKEN } else { "vat_FAKEtokenOfNobody" };
+    let token = if has_token {
+        TOKEN
+    } else {
+        "vat_FAKEtokenOfNobody"
+    };
     let said = stage.filled(text, token);
     let way = way % 3;
     let heard = runtime.block_on(async {
@@ -398,16 +435,32 @@ pub fn gateway(bytes: &[u8]) {
     let faults = stage.upstream.take_faults();
     assert!(faults.is_empty(), "{faults:?}");
     if let Some(form) = leak(&heard) {
-        panic!("the key came back {form}, plan {plan}: {}", String::from_utf8_lossy(&heard));
+        panic!(
+            "the key came back {form}, plan {plan}: {}",
+            String::from_utf8_lossy(&heard)
+        );
     }
-    let has = |text: &str| heard.windows(text.len()).any(|part| part == text.as_bytes());
+    let has = |text: &str| {
+        heard
+            .windows(text.len())
+            .any(|part| part == text.as_bytes())
+    };
     assert!(!has(POISON), "another answer was heard");
     let seen = stage.upstream.take_seen();
-    let is_free = way == 0 && !said.windows(TOKEN.len()).any(|part| part == TOKEN.as_bytes());
+    let is_free = way == 0
+        && !said
+            .windows(TOKEN.len())
+            .any(|part| part == TOKEN.as_bytes());
     let basic = STANDARD.encode(format!("x:{TOKEN}"));
-    if is_free && !said.windows(basic.len()).any(|part| part == basic.as_bytes()) {
+    if is_free
+        && !said
+            .windows(basic.len())
+            .any(|part| part == basic.as_bytes())
+    {
         assert!(seen.is_empty(), "the upstream was called for nobody");
-        let status = heard.strip_prefix(b"HTTP/1.1 ").and_then(|rest| rest.get(..3));
+        let status = heard
+            .strip_prefix(b"HTTP/1.1 ")
+            .and_then(|rest| rest.get(..3));
         let is_health = has("{\"status\":\"ok\"}");
         let expected: [&[u8]; 7] = [b"400", b"401", b"404", b"407", b"408", b"414", b"431"];
         assert!(
@@ -439,7 +492,8 @@ async fn http2(stage: &Stage, said: &[u8]) -> Option<Vec<u8>> {
     let Ok(request) = request.body(Full::new(Bytes::from(body.to_owned()))) else {
         return Some(Vec::new());
     };
-    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let handshake =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
     let Ok((mut sender, connection)) = handshake.await else {
         return Some(Vec::new());
     };

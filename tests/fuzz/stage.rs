@@ -33,6 +33,9 @@ pub const TOKEN: &str = "vat_FAKEtokenOfTheClientOfTheStage0123456789";
 /// The provider's host.
 pub const HOST: &str = "api.fake.localhost";
 
+/// The vault's key, made up; there is no vault that it opens.
+const KEY: &str = "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX";
+
 /// What an upstream says: pieces that are flushed one by one.
 pub struct Script {
     pub pieces: Vec<Vec<u8>>,
@@ -224,7 +227,10 @@ impl Upstream {
         }
         let query = line.split_once('?').map_or("", |(_, query)| query);
         let query = query.split(' ').next().unwrap_or_default();
-        let is_token = |pair: &str| pair.split_once('=').is_some_and(|(_, value)| value == TOKEN);
+        let is_token = |pair: &str| {
+            pair.split_once('=')
+                .is_some_and(|(_, value)| value == TOKEN)
+        };
         if query.split('&').any(is_token) {
             fault("the token went on");
         }
@@ -330,9 +336,7 @@ fn definition(tls: u16, plain: u16) -> String {
 
 fn listener() -> TcpListener {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has ports");
-    listener
-        .set_nonblocking(true)
-        .expect("a socket can be so");
+    listener.set_nonblocking(true).expect("a socket can be so");
     listener
 }
 
@@ -384,7 +388,7 @@ impl Stage {
         };
         let source = Source {
             store,
-            key: VaultKey::from_slot_text(super::parsers::KEY.as_bytes()).expect("a key"),
+            key: VaultKey::from_slot_text(KEY.as_bytes()).expect("a key"),
             catalog,
             selection: Selection::Everything,
             client: net::Client::new(network()),
