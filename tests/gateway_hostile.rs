@@ -354,3 +354,14 @@ fn hosts_that_only_look_like_the_one_of_connect_are_refused() {
     );
     assert!(has(&heard, "HTTP/1.1 200 "));
 }
+
+/// hyper holds against us a length that is not the body's.
+#[test]
+fn the_length_of_content_that_did_not_change_is_not_that_of_the_answer() {
+    let stage = Stage::new();
+    stage
+        .upstream
+        .plays(|_| Script::of("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\nETag: x\r\n\r\n"));
+    let heard = heard(&stage, "GET /v1 HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    assert!(has(&heard, "HTTP/1.1 304 ") && has(&heard, "etag: x"));
+}

@@ -43,11 +43,27 @@ pub(super) fn strip_neighbours(headers: &mut HeaderMap) {
         }
         headers.remove(CONNECTION);
     }
+    settle_length(headers);
     headers.remove(KEEP_ALIVE);
     headers.remove(UPGRADE);
     let is_proxy = |name: &&HeaderName| name.as_str().starts_with("proxy-");
     while let Some(name) = headers.keys().find(is_proxy).cloned() {
         headers.remove(name);
+    }
+}
+
+/// Leaves one length in digits, or none: then the body itself says how long it
+/// is. HTTP/2 lets an empty one through, and the same one twice.
+fn settle_length(headers: &mut HeaderMap) {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next() else { return };
+    let is_number = !first.is_empty() && first.as_bytes().iter().all(u8::is_ascii_digit);
+    let is_one = is_number && lengths.all(|other| other == first);
+    if is_one {
+        let first = first.clone();
+        headers.insert(CONTENT_LENGTH, first);
+    } else {
+        headers.remove(CONTENT_LENGTH);
     }
 }
 
@@ -257,6 +273,24 @@ mod tests {
         ]);
         strip_neighbours(&mut headers);
         assert_eq!(names(&headers), ["x-mine"]);
+    }
+
+    #[test]
+    fn there_is_one_length_or_none() {
+        for (given, left) in [
+            (&["5"][..], Some("5")),
+            (&["0", "0"], Some("0")),
+            (&["5", "6"], None),
+            (&[""], None),
+            (&["+5"], None),
+            (&["5", ""], None),
+        ] {
+            let pairs: Vec<_> = given.iter().map(|text| ("content-length", *text)).collect();
+            let mut headers = map(&pairs);
+            strip_neighbours(&mut headers);
+            let all: Vec<_> = headers.get_all(CONTENT_LENGTH).iter().collect();
+            assert_eq!(all, left.into_iter().collect::<Vec<_>>(), "{given:?}");
+        }
     }
 
     #[test]

@@ -493,6 +493,10 @@ pub(super) fn relayed(
         && parts.status != StatusCode::NO_CONTENT
         && parts.status != StatusCode::NOT_MODIFIED
         && !incoming.is_end_stream();
+    if parts.status == StatusCode::NO_CONTENT || parts.status == StatusCode::NOT_MODIFIED {
+        // That of the content that is not there; hyper takes it for its own.
+        parts.headers.remove(CONTENT_LENGTH);
+    }
     let coding = redactor
         .filter(|_| has_body && is_text(&parts.headers))
         .and_then(|_| coding_of(&parts.headers))
