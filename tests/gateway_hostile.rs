@@ -1,5 +1,5 @@
 //! Clients and upstreams of the gateway that play tricks with HTTP itself.
-//! Each of these worked once.
+//! Most of these worked once.
 
 #![allow(clippy::unwrap_used)]
 
@@ -364,4 +364,69 @@ fn the_length_of_content_that_did_not_change_is_not_that_of_the_answer() {
         .plays(|_| Script::of("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\nETag: x\r\n\r\n"));
     let heard = heard(&stage, "GET /v1 HTTP/1.1\r\nHost: {host}\r\n\r\n");
     assert!(has(&heard, "HTTP/1.1 304 ") && has(&heard, "etag: x"));
+}
+
+#[test]
+fn whoever_shows_no_token_does_not_learn_where_the_vault_is() {
+    let stage = Stage::new();
+    // What was no vault when the gateway began is a broken one now.
+    std::fs::write(stage.folder().join("none.age"), "FAKE").unwrap();
+    let place = stage.folder().to_str().unwrap().to_owned();
+    for said in [
+        "GET /-/health HTTP/1.1\r\nHost: x\r\n\r\n",
+        "CONNECT {host} HTTP/1.1\r\nProxy-Authorization: Bearer vat_FAKEofNobody\r\n\r\n",
+        "GET /api/fake/v1 HTTP/1.1\r\nHost: x\r\nx-api-key: vat_FAKEofNobody\r\n\r\n",
+    ] {
+        let heard = heard_outside(&stage, said);
+        let shown = String::from_utf8_lossy(&heard);
+        assert!(has(&heard, " 503 ") && has(&heard, "locked"), "{shown}");
+        assert!(!has(&heard, &place), "{shown}");
+    }
+    // Whoever shows one is told what to do.
+    let heard = heard_outside(
+        &stage,
+        "CONNECT {host} HTTP/1.1\r\nProxy-Authorization: Bearer {token}\r\n\r\n",
+    );
+    assert!(has(&heard, &place), "{}", String::from_utf8_lossy(&heard));
+}
+
+#[test]
+fn a_client_that_goes_takes_its_request_with_it() {
+    let stage = Stage::new();
+    for upgrade in ["", "Connection: upgrade\r\nUpgrade: websocket\r\n"] {
+        stage.upstream.plays(|_| Script::of(""));
+        let heard = heard(
+            &stage,
+            &format!("GET /v1 HTTP/1.1\r\nHost: {{host}}\r\n{upgrade}\r\n"),
+        );
+        assert!(heard.is_empty(), "{upgrade}");
+    }
+}
+
+#[test]
+fn an_answer_is_the_same_over_http_2_whatever_the_upstream_calls_it() {
+    let stage = Stage::new();
+    let packed = gzip(&echoed_key());
+    stage.upstream.plays(move |_| {
+        whole(
+            "Content-Encoding: identity\r\nContent-Encoding: gzip\r\n",
+            &packed,
+        )
+    });
+    let request = hyper::Request::builder().uri(format!("https://{HOST}:{}/v1", stage.tls));
+    let request = request
+        .body(http_body_util::Empty::<hyper::body::Bytes>::new())
+        .unwrap();
+    let body = run(async {
+        use http_body_util::BodyExt as _;
+        use hyper_util::rt::{TokioExecutor, TokioIo};
+        let stream = TokioIo::new(stage.inside(true).await.unwrap());
+        let shaken = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream);
+        let (mut sender, connection) = shaken.await.unwrap();
+        tokio::spawn(connection);
+        let response = sender.send_request(request).await.unwrap();
+        response.into_body().collect().await.unwrap().to_bytes()
+    });
+    assert_opened(&body);
+    assert_eq!(stage.upstream.take_faults(), [""; 0]);
 }

@@ -128,7 +128,8 @@ fn admit(token: Secret, traffic: &Traffic) -> Result<Option<Admitted>, Refusal> 
     if token.is_empty() {
         return Ok(None);
     }
-    Ok(traffic.admit(&token)?.map(|client| Admitted {
+    let found = traffic.admit(&token).map_err(Refusal::for_anybody)?;
+    Ok(found.map(|client| Admitted {
         client,
         token: std::sync::Arc::new(token),
     }))

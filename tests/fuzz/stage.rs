@@ -85,7 +85,7 @@ pub struct Stage {
     /// What trusts the gateway, offering HTTP/1.1 or HTTP/2.
     connectors: [TlsConnector; 2],
     _gateway: Gateway,
-    _folder: Folder,
+    folder: Folder,
 }
 
 struct Folder(PathBuf);
@@ -415,7 +415,7 @@ impl Stage {
             plain,
             connectors: [&b"http/1.1"[..], b"h2"].map(|offered| connector(&certificate, offered)),
             _gateway: Gateway::start(settings, traffic).expect("it starts"),
-            _folder: folder,
+            folder,
         }
     }
 
@@ -441,6 +441,11 @@ impl Stage {
         let name = ServerName::try_from(HOST).expect("it is a name");
         let connector = &self.connectors[usize::from(wants_http2)];
         connector.connect(name, stream).await.ok()
+    }
+
+    /// The folder that everything lies in.
+    pub fn folder(&self) -> &std::path::Path {
+        &self.folder.0
     }
 
     /// The text with its words for places filled in.
