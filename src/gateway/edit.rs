@@ -102,7 +102,7 @@ pub(super) fn request_headers(
     for name in holding {
         headers.remove(name);
     }
-    if let Some(upgrade) = upgrade {
+    if let Some(upgrade) = upgrade.filter(|value| !holds(value, token)) {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, upgrade);
         if pass.is_some() {
@@ -305,7 +305,8 @@ mod tests {
             ("host", "a.example"),
             ("x-mine", "1"),
         ]);
-        request_headers(&mut headers, None, &token, None);
+        let upgrade = Some("websocket/vat_FAKEtoken".parse().unwrap());
+        request_headers(&mut headers, None, &token, upgrade);
         assert_eq!(names(&headers), ["te", "x-mine"]);
     }
 
