@@ -18,6 +18,8 @@ mod door;
 mod edit;
 mod forward;
 mod h1;
+#[doc(hidden)]
+pub mod heads;
 mod intercept;
 mod leaves;
 mod listen;
