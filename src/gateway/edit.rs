@@ -9,11 +9,9 @@ use hyper::header::{
     TRANSFER_ENCODING, UPGRADE,
 };
 
-use super::authorization::holds;
 use super::decode::Coding;
 use crate::broker::traffic::Pass;
 use crate::credential::redact::Redactor;
-use crate::secret::Secret;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const ALT_SVC: HeaderName = HeaderName::from_static("alt-svc");
@@ -49,11 +47,12 @@ pub(super) fn strip_neighbours(headers: &mut HeaderMap) {
     }
 }
 
-/// What a client's request becomes, but for its address.
+/// What a client's request becomes, but for its address. What is the
+/// gateway's own (its token, its placeholders) goes no further.
 pub(super) fn request_headers(
     headers: &mut HeaderMap,
     pass: Option<&Pass>,
-    token: &Secret,
+    is_own: &dyn Fn(&HeaderValue) -> bool,
     upgrade: Option<HeaderValue>,
 ) {
     let wants_trailers = headers
@@ -73,7 +72,7 @@ pub(super) fn request_headers(
     }
     let holding: Vec<HeaderName> = headers
         .iter()
-        .filter(|(_, value)| holds(value, token))
+        .filter(|(_, value)| is_own(value))
         .map(|(name, _)| name.clone())
         .collect();
     for name in holding {
@@ -210,6 +209,8 @@ pub(super) fn redact_headers(headers: &mut HeaderMap, redactor: &Redactor) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::authorization::holds;
+    use crate::secret::Secret;
 
     fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -255,7 +256,7 @@ mod tests {
             ("host", "a.example"),
             ("x-mine", "1"),
         ]);
-        request_headers(&mut headers, None, &token, None);
+        request_headers(&mut headers, None, &|value| holds(value, &token), None);
         assert_eq!(names(&headers), ["te", "x-mine"]);
     }
 
