@@ -25,7 +25,7 @@ fn serving(world: &World) -> (String, Running<'_>, String) {
     let environment = &world.environment;
     let create = ["agent", "create", "ci", "--allow", "openai,anthropic"];
     let created = environment.vault(create).ok();
-    let token = created.stdout.trim_end().to_owned();
+    let token = environment.secret("a token", created.stdout.trim_end());
     let mut service = environment
         .vault(["serve", "--listen", "127.0.0.1:0", "--ca-out"])
         .arg(environment.path("given/ca.pem"))

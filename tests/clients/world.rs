@@ -21,12 +21,13 @@ const ADDRESS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
 /// Where a server is that a test brings itself.
 pub const OTHER: &str = "203.0.113.2";
 /// The names that lead to it.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "api.openai.com",
     "api.anthropic.com",
     "api.github.com",
     "github.com",
     "bucket.s3.eu-central-1.amazonaws.com",
+    "bucket.s3.amazonaws.com",
     "sts.eu-central-1.amazonaws.com",
     "sqs.eu-central-1.amazonaws.com",
     PACKAGES,
