@@ -10,6 +10,7 @@
 
 mod answers;
 mod aws;
+mod by_hand;
 mod curl;
 mod git;
 mod grpc;

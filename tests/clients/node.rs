@@ -2,7 +2,7 @@
 //! proxy; one before 22.21 knows no proxy and goes by base URLs.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::python::{with_anthropic, with_openai, world};
@@ -29,7 +29,8 @@ fn elder() -> Option<PathBuf> {
     if is_fit { Some(own) } else { current() }
 }
 
-fn version(node: &PathBuf) -> Option<(u32, u32)> {
+/// Its version, as far as it matters.
+pub fn version(node: &Path) -> Option<(u32, u32)> {
     let told = Command::new(node).arg("--version").output().ok()?;
     let told = String::from_utf8(told.stdout).ok()?;
     let mut numbers = told.trim().strip_prefix('v')?.split('.');
