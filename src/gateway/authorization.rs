@@ -145,14 +145,16 @@ pub(super) fn holds(value: &HeaderValue, token: &Secret) -> bool {
     if bytes.windows(token.len()).any(|window| window == token) {
         return true;
     }
-    let is_basic = bytes
-        .get(..6)
-        .is_some_and(|start| start.eq_ignore_ascii_case(b"basic "));
-    is_basic
-        && STANDARD
-            .decode(bytes[6..].trim_ascii())
-            .map(Zeroizing::new)
-            .is_ok_and(|pair| pair.windows(token.len()).any(|window| window == token))
+    pair_of(value).is_some_and(|pair| pair.windows(token.len()).any(|window| window == token))
+}
+
+/// The pair of user and password in a value that is Basic's.
+pub(super) fn pair_of(value: &HeaderValue) -> Option<Zeroizing<Vec<u8>>> {
+    let (scheme, rest) = value.as_bytes().split_at_checked(6)?;
+    if !scheme.eq_ignore_ascii_case(b"basic ") {
+        return None;
+    }
+    STANDARD.decode(rest.trim_ascii()).ok().map(Zeroizing::new)
 }
 
 /// That a proxy's client has shown no token.

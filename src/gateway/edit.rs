@@ -9,11 +9,9 @@ use hyper::header::{
     TRANSFER_ENCODING, UPGRADE,
 };
 
-use super::authorization::holds;
 use super::decode::Coding;
 use crate::broker::traffic::Pass;
 use crate::credential::redact::Redactor;
-use crate::secret::Secret;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const ALT_SVC: HeaderName = HeaderName::from_static("alt-svc");
@@ -75,11 +73,12 @@ fn strip_ours(headers: &mut HeaderMap) {
     }
 }
 
-/// What a client's request becomes, but for its address.
+/// What a client's request becomes, but for its address. What is the
+/// gateway's own (its token, its placeholders) goes no further.
 pub(super) fn request_headers(
     headers: &mut HeaderMap,
     pass: Option<&Pass>,
-    token: &Secret,
+    is_own: &dyn Fn(&HeaderValue) -> bool,
     upgrade: Option<HeaderValue>,
 ) {
     let wants_trailers = headers
@@ -96,13 +95,13 @@ pub(super) fn request_headers(
     strip_ours(headers);
     let holding: Vec<HeaderName> = headers
         .iter()
-        .filter(|(_, value)| holds(value, token))
+        .filter(|(_, value)| is_own(value))
         .map(|(name, _)| name.clone())
         .collect();
     for name in holding {
         headers.remove(name);
     }
-    if let Some(upgrade) = upgrade.filter(|value| !holds(value, token)) {
+    if let Some(upgrade) = upgrade.filter(|value| !is_own(value)) {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, upgrade);
         if pass.is_some() {
@@ -242,6 +241,8 @@ pub(super) fn redact_headers(headers: &mut HeaderMap, redactor: &Redactor) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::authorization::holds;
+    use crate::secret::Secret;
 
     fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -306,7 +307,7 @@ mod tests {
             ("x-mine", "1"),
         ]);
         let upgrade = Some("websocket/vat_FAKEtoken".parse().unwrap());
-        request_headers(&mut headers, None, &token, upgrade);
+        request_headers(&mut headers, None, &|value| holds(value, &token), upgrade);
         assert_eq!(names(&headers), ["te", "x-mine"]);
     }
 

@@ -12,7 +12,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 
 use super::Line;
-use super::authorization::Admitted;
+use super::authorization::{Admitted, holds, pair_of};
 use super::body::{Body, Outgoing};
 use super::decode::Coding;
 use super::edit::{path_and_query, request_headers, response_headers};
@@ -188,8 +188,12 @@ impl<'a> Journey<'a> {
         }
         let target = request.uri().path_and_query();
         let target = target.map_or("", |target| target.as_str()).as_bytes();
-        let values = request.headers().values().map(HeaderValue::as_bytes);
-        let mut texts = values.chain([target]);
+        let values = || request.headers().values();
+        let pairs: Vec<_> = values().filter_map(pair_of).collect();
+        let mut texts = values()
+            .map(HeaderValue::as_bytes)
+            .chain(pairs.iter().map(|pair| pair.as_slice()))
+            .chain([target]);
         match texts.find_map(|text| traffic.misplaced(text, own)) {
             None => Ok(()),
             Some(provider) => Err(Refusal::new(
@@ -274,11 +278,18 @@ impl<'a> Journey<'a> {
         switching: Option<HeaderValue>,
     ) -> Result<(), Refusal> {
         let token = &self.errand.admitted.token;
-        let is_token = |value: &str| value == token.reveal();
-        let text = path_and_query(&parts.uri, pass, &is_token);
+        let traffic = &self.worker.shared.traffic;
+        let is_placeholder = |text: &[u8]| traffic.misplaced(text, None).is_some();
+        let is_own = |value: &str| value == token.reveal() || is_placeholder(value.as_bytes());
+        let text = path_and_query(&parts.uri, pass, &is_own);
         let unreadable = |_| Refusal::new(400, "bad_path", "The path cannot be read");
         parts.uri = text.parse::<Uri>().map_err(unreadable)?;
-        request_headers(&mut parts.headers, pass, token, switching);
+        let is_own = |value: &HeaderValue| {
+            holds(value, token)
+                || is_placeholder(value.as_bytes())
+                || pair_of(value).is_some_and(|pair| is_placeholder(&pair))
+        };
+        request_headers(&mut parts.headers, pass, &is_own, switching);
         Ok(())
     }
 

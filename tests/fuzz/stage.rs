@@ -384,7 +384,6 @@ impl Stage {
                 file: Some(roots.clone()),
                 folders: Vec::new(),
             },
-            reach: Reach::Anything,
         };
         let source = Source {
             store,
@@ -402,6 +401,8 @@ impl Stage {
             listeners: vec![Listener::Tcp(door)],
             authority: Some(ours),
             network: network(),
+            reach: Reach::Anything,
+            reach_of_unmatched: Reach::Anything,
             unmatched: Unmatched::Denied(Vec::new()),
             tls: None,
             threads: 1,

@@ -175,20 +175,21 @@ fn signing<'a>(
 }
 
 /// All headers and parameters that the provider takes a credential in, on
-/// whichever host and whether or not we set them.
+/// whichever host and whether or not we set them. `Authorization` is always
+/// among them: Anthropic's SDK sends its key there, the API has it elsewhere,
+/// and whoever gets both may believe the wrong one.
 pub(super) fn stripped(definition: &Definition) -> (Vec<HeaderName>, Vec<String>) {
-    let mut headers: Vec<HeaderName> = Vec::new();
+    let mut headers = Vec::new();
     let mut query = Vec::new();
+    if !definition.placements.is_empty() || definition.supports(&AuthKind::AwsSigV4) {
+        headers.push(AUTHORIZATION);
+    }
     for placement in &definition.placements {
         match &placement.spot {
             Spot::Header(name, _) => headers.extend(name.parse::<HeaderName>().ok()),
-            Spot::Basic(..) => headers.push(AUTHORIZATION),
             Spot::Query(name, _) => query.push(name.clone()),
-            Spot::Path(_) => {}
+            Spot::Basic(..) | Spot::Path(_) => {}
         }
-    }
-    if definition.supports(&AuthKind::AwsSigV4) {
-        headers.push(AUTHORIZATION);
     }
     headers.sort_by(|one, other| one.as_str().cmp(other.as_str()));
     headers.dedup();
