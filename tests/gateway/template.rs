@@ -28,7 +28,7 @@ const FOREIGN_KEY: &str = "FAKE-canary-of-foreign";
 pub const TENANT_KEY: &str = "FAKE-canary-of-tenant";
 pub const WILD_KEY: &str = "FAKE-canary-of-wild";
 const AWS_SECRET: &str = "FAKEFAKE/FAKECANARY+FAKEFAKEFAKEFAKEFAKE";
-pub const AWS_ID: &str = "AKIAFAKECANARYFAKEFA";
+pub const AWS_ID: &str = "AKIAFAKEFAKEFAKEFAKE";
 
 struct Template {
     files: Vec<(PathBuf, Vec<u8>)>,
