@@ -112,7 +112,7 @@ async fn neither_a_secret_nor_a_query_is_in_what_is_said_or_kept() {
             .header("x-vault-agent-id", "ci");
         let request = request.body(Text::from("FAKE-canary-in-body")).unwrap();
         let uri = request.uri().to_string();
-        let answer = match uri.contains("@") {
+        let answer = match uri.contains('@') {
             true => gateway.asks(request).await,
             false => gateway.send(request).await,
         };

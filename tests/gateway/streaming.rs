@@ -15,7 +15,7 @@ use hyper::header::HeaderMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc};
 
-use crate::client::{Answer, Gateway, bounded, get, inner};
+use crate::client::{Answer, Gateway, Text, bounded, get, inner};
 use crate::template::{self, filled};
 use crate::world::{Manner, Piped, Reply, World, piece, pipe, reply};
 
@@ -47,6 +47,13 @@ async fn next(body: &mut hyper::body::Incoming) -> Bytes {
     frame.into_data().unwrap()
 }
 
+/// The body must be over; over HTTP/2 an empty piece may say so.
+async fn is_over(body: hyper::body::Incoming) -> bool {
+    let rest = bounded(body.collect()).await;
+    let rest = rest.map(|rest| rest.to_bytes());
+    rest.as_ref().is_ok_and(Bytes::is_empty) || panic!("{rest:?}")
+}
+
 #[tokio::test]
 async fn an_event_arrives_before_the_next_is_sent() {
     let (mut environment, tokens) = filled();
@@ -69,7 +76,7 @@ async fn an_event_arrives_before_the_next_is_sent() {
             assert_eq!(next(&mut body).await, event);
         }
         drop(feed);
-        assert!(bounded(body.frame()).await.is_none());
+        assert!(is_over(body).await);
     }
 }
 
@@ -103,7 +110,7 @@ async fn a_request_body_of_unknown_size_arrives_while_it_is_sent() {
         feed.send(piece("second")).unwrap();
         assert_eq!(next(&mut back).await, "second");
         drop(feed);
-        assert!(bounded(back.frame()).await.is_none());
+        assert!(is_over(back).await);
         let heard = world.last();
         assert_eq!(heard.header("content-length"), "");
         assert_eq!(heard.header("authorization"), format!("Bearer {}", template::KEY));
@@ -303,4 +310,59 @@ async fn what_the_client_does_not_read_its_upstream_cannot_send() {
     let sent = bounded(stalled(&count)).await;
     assert!(sent < SOCKETS, "{sent} bytes went somewhere");
     drop(response);
+}
+
+#[tokio::test]
+async fn one_that_does_not_read_holds_up_nobody_else_over_http2() {
+    let (mut environment, tokens) = filled();
+    let count = Arc::new(AtomicUsize::new(0));
+    let own = Arc::clone(&count);
+    let world = World::answering(&mut environment, move |_, heard| {
+        let own = Arc::clone(&own);
+        async move {
+            if heard.line.ends_with("/endless") {
+                return Some(Reply::new(Endless(own).boxed()));
+            }
+            Some(reply(200, vec![b'x'; 100_000]))
+        }
+    });
+    let gateway = Gateway::serve(&environment, &tokens.ci, &[]);
+    let mut still = gateway.http2::<Text>("api.acme.example").await;
+    let request = get("https://api.acme.example/endless");
+    let unread = bounded(still.send_request(request)).await.unwrap();
+    let sent = bounded(stalled(&count)).await;
+    assert!(sent < SOCKETS, "{sent} bytes went somewhere");
+    // On as many threads as there may be, and so on the same connection too.
+    for _ in 0..10 {
+        let mut other = gateway.http2::<Text>("api.acme.example").await;
+        let response = other.send_request(get("https://api.acme.example/"));
+        let answer = Answer::of(bounded(response).await.unwrap()).await.ok();
+        assert_eq!(answer.body.len(), 100_000);
+    }
+    let threads = std::thread::available_parallelism().unwrap().get().min(8);
+    assert!(world.connects().len() <= threads);
+    drop(unread);
+}
+
+#[tokio::test]
+async fn many_small_pieces_that_wait_do_not_end_a_connection() {
+    let (mut environment, tokens) = filled();
+    let _world = World::answering(&mut environment, |request, _| async move {
+        let sent = request.into_body().collect().await.ok()?.to_bytes();
+        let (feed, body) = pipe();
+        for byte in sent {
+            let _ = feed.send(piece(vec![byte]));
+        }
+        Some(Reply::new(body.boxed()))
+    });
+    let gateway = Gateway::serve(&environment, &tokens.ci, &[]);
+    let mut sender = gateway.http2::<Piped>("api.acme.example").await;
+    let (feed, body) = pipe();
+    for _ in 0..5000 {
+        feed.send(piece("x")).unwrap();
+    }
+    drop(feed);
+    let request = Request::post("https://api.acme.example/").body(body).unwrap();
+    let response = bounded(sender.send_request(request)).await.unwrap();
+    assert_eq!(Answer::of(response).await.ok().body.len(), 5000);
 }
