@@ -24,6 +24,11 @@ const IDLE: Duration = Duration::from_secs(55);
 /// So many wait for one place.
 const MOST: usize = 256;
 
+/// So much of one stream's answer may wait for its client, and of all that
+/// share a connection.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 32 << 20;
+
 /// A place, and how it is spoken to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Place {
@@ -98,7 +103,12 @@ impl Pool {
         }
         let io = TokioIo::new(dialed.stream);
         let mut builder = http2::Builder::new(TokioExecutor::new());
-        builder.adaptive_window(true);
+        // Not adaptive: that begins with room for one stream that nobody reads,
+        // which then holds up all others; and h2 ends a connection on which
+        // more small frames wait than fit half of its window.
+        builder
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW);
         let (sender, connection) = builder.handshake(io).await.map_err(failed)?;
         tokio::spawn(connection);
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
