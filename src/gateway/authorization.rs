@@ -102,7 +102,7 @@ fn first<'a>(
 
 /// What may be a token: the whole value, what follows its scheme, or either
 /// half of Basic's pair.
-fn tokens_in(value: &str) -> Vec<Secret> {
+pub(super) fn tokens_in(value: &str) -> Vec<Secret> {
     let secret = |text: &str| Secret::from(text.to_owned());
     let value = value.trim();
     let Some((scheme, rest)) = value.split_once(' ') else {
@@ -128,7 +128,8 @@ fn admit(token: Secret, traffic: &Traffic) -> Result<Option<Admitted>, Refusal> 
     if token.is_empty() {
         return Ok(None);
     }
-    Ok(traffic.admit(&token)?.map(|client| Admitted {
+    let found = traffic.admit(&token).map_err(Refusal::for_anybody)?;
+    Ok(found.map(|client| Admitted {
         client,
         token: std::sync::Arc::new(token),
     }))

@@ -25,6 +25,9 @@ use crate::broker::traffic::{Refusal, Wanted};
 
 /// More streams than this a client does not need at once.
 const MOST_STREAMS: u32 = 256;
+/// So much of one stream may wait for its upstream, and of a whole connection.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 16 << 20;
 /// Where the gateway says whether it is well, to anybody.
 const HEALTH: &str = "/-/health";
 
@@ -95,7 +98,9 @@ pub(super) async fn serve_http2(io: TokioIo<impl Wire>, lane: Arc<Lane>, executo
     let mut builder = http2::Builder::new(executor);
     builder
         .max_concurrent_streams(MOST_STREAMS)
-        .adaptive_window(true);
+        // As for upstreams: see the pool.
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW);
     let worker = Arc::clone(&lane.worker);
     let service = service_fn(move |request| {
         let lane = Arc::clone(&lane);
@@ -254,7 +259,8 @@ fn health(lane: &Lane) -> Result<Response<Body>, Refusal> {
     if lane.worker.is_stopping() {
         return Err(Refusal::new(503, "stopping", "The gateway stops"));
     }
-    lane.worker.shared.traffic.book()?;
+    let book = lane.worker.shared.traffic.book();
+    book.map_err(Refusal::for_anybody)?;
     Ok(answer::plain(StatusCode::OK, &json!({"status": "ok"})))
 }
 

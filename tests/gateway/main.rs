@@ -1,0 +1,29 @@
+//! The gateway through the binary: `run` and `serve` as programs see them that
+//! hold no key, between clients and upstreams that are played on loopback.
+//! Nothing here needs more than Rust.
+
+#![allow(clippy::unwrap_used)] // also in helpers
+
+mod client;
+#[path = "../support/mod.rs"]
+mod support;
+mod template;
+mod world;
+
+mod agents;
+mod authority;
+mod choice;
+mod entrances;
+mod hosts;
+mod injection;
+mod passing;
+mod placeholders;
+mod redaction;
+mod refusals;
+mod reload;
+mod renewal;
+mod serving;
+mod streaming;
+mod switching;
+mod unmatched;
+mod upstreams;
