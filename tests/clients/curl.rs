@@ -64,11 +64,34 @@ fn long_bodies_come_and_go_whole() {
 fn a_placeholder_goes_to_its_own_provider_only() {
     play(&[("curl", is_here())], || {
         let world = world();
-        let line = r#"curl -sS -H "Authorization: Bearer $OPENAI_API_KEY" \
-            https://api.anthropic.com/v1/models"#;
-        let run = world.run(&[], ["sh", "-c", line]);
-        assert!(run.stdout.contains("placeholder_misplaced"), "{run}");
+        let foreign = "https://api.anthropic.com/v1/models";
+        for with_key in [
+            r#"-H "Authorization: Bearer $OPENAI_API_KEY""#,
+            r#"-u "me:$OPENAI_API_KEY""#,
+            r#"-G -d "key=$OPENAI_API_KEY""#,
+        ] {
+            let line = format!("curl -sS {with_key} {foreign}");
+            let run = world.run(&[], ["sh", "-c", &line]);
+            assert!(run.stdout.contains("placeholder_misplaced"), "{run}");
+        }
         assert!(world.server.seen().is_empty(), "{}", world.told());
+    });
+}
+
+#[test]
+fn a_placeholder_does_not_arrive_from_wherever_it_stands() {
+    play(&[("curl", is_here())], || {
+        let world = world();
+        for with_key in [
+            r#"-H "X-Key: $OPENAI_API_KEY""#,
+            r#"-H "X-Pair: Basic $(printf 'me:%s' "$OPENAI_API_KEY" | base64 -w 0)""#,
+            r#"-G -d "key=$OPENAI_API_KEY""#,
+        ] {
+            let line = format!("curl -fsS {with_key} https://api.openai.com/v1/models");
+            world.run(&[], ["sh", "-c", &line]);
+        }
+        // That none is in any of them is seen to there.
+        with_openai(&world.arrived_at("api.openai.com"));
     });
 }
 

@@ -206,7 +206,7 @@ fn exported_field(word: &str) -> Result<FieldName, Problem> {
     }
 }
 
-/// Which field goes to which variable. `export` may be written from field to
+/// Which field goes to which variables. `export` may be written from field to
 /// variable, under `env` or not, or turned round.
 pub(super) fn exports(
     raw: &Raw,
@@ -247,14 +247,19 @@ pub(super) fn exports(
         exports.push((field, variable));
     }
     for field in fields {
-        let is_exported = exports.iter().any(|(name, _)| *name == field.name);
-        let variable = field.env.first().filter(|_| !is_exported);
-        match variable {
-            Some(variable) if steers_programs(variable) => {
+        if exports.iter().any(|(name, _)| *name == field.name) {
+            continue;
+        }
+        // A client that finds a key under two names sends it twice. What is no
+        // secret has all its names: boto3 knows AWS_DEFAULT_REGION only, and
+        // other SDKs only AWS_REGION.
+        let most = if field.is_secret { 1 } else { field.env.len() };
+        for variable in field.env.iter().take(most) {
+            if steers_programs(variable) {
                 warnings.push(steering::warning(variable));
+            } else {
+                exports.push((field.name.clone(), variable.clone()));
             }
-            Some(variable) => exports.push((field.name.clone(), variable.clone())),
-            None => {}
         }
     }
     Ok(exports)
