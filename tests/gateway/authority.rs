@@ -86,7 +86,7 @@ async fn a_request_inside_connect_names_the_host_of_its_connect() {
             "bad_request",
         ),
     ] {
-        let text = format!("{line}\r\n{host}\r\n");
+        let text = format!("{line}\r\n{host}Connection: close\r\n\r\n");
         let said = says_inside(&gateway, "api.acme.example", &text).await;
         is_refused(&said, 400, code);
     }
@@ -135,7 +135,9 @@ async fn tls_inside_connect_is_for_the_host_of_the_connect() {
     let gateway = Gateway::serve(&environment, &tokens.ci, &[]);
     let stream = gateway.connects("api.acme.example:443").await.unwrap();
     let other = gateway.secures(stream, "api.beta.example", &["h2"]).await;
-    assert!(other.is_err());
+    // It is the gateway that says no, not the client that sees another's name.
+    let error = other.map(drop).unwrap_err().to_string();
+    assert!(!error.contains("invalid peer certificate"), "{error}");
     assert!(world.connects().is_empty());
 }
 
@@ -199,7 +201,8 @@ async fn a_path_that_climbs_or_can_be_read_in_two_ways_is_refused() {
         "/a/..;/b",
     ];
     for path in paths {
-        let text = format!("GET {path} HTTP/1.1\r\nHost: api.acme.example\r\n\r\n");
+        let text =
+            format!("GET {path} HTTP/1.1\r\nHost: api.acme.example\r\nConnection: close\r\n\r\n");
         let said = says_inside(&gateway, "api.acme.example", &text).await;
         is_refused(&said, 400, "bad_path");
         let text = format!(

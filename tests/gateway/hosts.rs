@@ -37,6 +37,15 @@ async fn a_host_that_only_looks_like_a_providers_is_not_looked_into() {
             (host, &*format!("{host}:443"))
         );
         assert_eq!(heard.header("authorization"), "", "{host}");
+        // Also where no certificate stands between.
+        let whole = Request::get(format!("https://{host}/"))
+            .header("proxy-authorization", gateway.authorization());
+        gateway
+            .asks(whole.body(Text::default()).unwrap())
+            .await
+            .ok();
+        let heard = world.last();
+        assert_eq!((&*heard.host, heard.header("authorization")), (host, ""));
     }
     for (host, key) in [
         ("api.foreign.example", "FAKE-canary-of-foreign"),

@@ -4,9 +4,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::Request;
+use serde_json::json;
 
 use crate::client::{Gateway, Text, get};
-use crate::template::{self, filled};
+use crate::template::{self, define, filled, provider};
 use crate::world::World;
 
 #[tokio::test]
@@ -88,6 +89,51 @@ async fn a_key_goes_into_every_place_that_a_definition_names() {
             line == plain || line == format!("GET /bot{key}/getMe?a=1"),
             "{asked}: {line}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_place_that_takes_keys_elsewhere_is_emptied_everywhere() {
+    let (mut environment, tokens) = filled();
+    let world = World::new(&mut environment);
+    let bearer = |host: &str| json!({ "in": "header", "name": "Authorization", "value": "Bearer {api_key}", "hosts": [host] });
+    let places = json!({
+        "hosts": ["api.places.example", "old.places.example"],
+        "inject": [
+            bearer("api.places.example"),
+            { "in": "header", "name": "X-Old-Key", "value": "{api_key}", "hosts": ["old.places.example"] },
+            { "in": "query", "name": "old_key", "value": "{api_key}", "hosts": ["old.places.example"] },
+        ],
+    });
+    define(&environment, &provider("places", places));
+    let key = environment.secret("a key", "FAKE-canary-of-places");
+    environment
+        .vault(["login", "places", "--stdin"])
+        .stdin(&key)
+        .ok();
+    let gateway = Gateway::serve(&environment, &tokens.ci, &[]);
+    for host in ["api.places.example", "old.places.example"] {
+        let request = Request::get(format!("https://{host}/?old_key=own&a=1"))
+            .header("authorization", "Bearer own")
+            .header("x-old-key", "own");
+        gateway
+            .send(request.body(Text::default()).unwrap())
+            .await
+            .ok();
+        let heard = world.last();
+        let is_new = host.starts_with("api");
+        let (bearer, old) = (format!("Bearer {key}"), key.as_str());
+        assert_eq!(
+            heard.header("authorization"),
+            if is_new { &bearer } else { "" }
+        );
+        assert_eq!(heard.header("x-old-key"), if is_new { "" } else { old });
+        let query = if is_new {
+            String::new()
+        } else {
+            format!("&old_key={key}")
+        };
+        assert_eq!(heard.line, format!("GET /?a=1{query}"));
     }
 }
 

@@ -29,6 +29,8 @@ async fn an_answer_without_a_secret_is_the_same_to_the_byte() {
             ("x-one", "a"),
             ("x-one", "b"),
             ("cache-control", "no-store"),
+            // Another protocol would go around the gateway.
+            ("alt-svc", "h3=\":443\""),
         ];
         if packed {
             // No text: it stays as it is, whatever it is.
@@ -53,6 +55,7 @@ async fn an_answer_without_a_secret_is_the_same_to_the_byte() {
             assert_eq!(answer.header("etag"), "\"tag\"");
             let one: Vec<_> = answer.headers.get_all("x-one").iter().collect();
             assert_eq!(one, ["a", "b"]);
+            assert_eq!(answer.header("alt-svc"), "");
             let is_packed = path == "packed";
             assert_eq!(answer.header("content-encoding") == "gzip", is_packed);
         }
