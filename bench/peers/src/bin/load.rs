@@ -6,7 +6,7 @@
 //! - `throughput [--seconds S] [--connections 32]`;
 //! - `fresh [--seconds S] [--count N]`: a connection for each request, from the
 //!   first packet to the last byte of the answer; no TLS session is resumed;
-//! - `body [--mib 50] [--times 5] [--text yes]`;
+//! - `body [--seconds S] [--mib 50] [--text yes]`: one body after the other;
 //! - `streams [--count 1000] [--seconds 30]`: event streams held open.
 //!
 //! Without `--proxy`, `HTTPS_PROXY` is used, and without that none; the roots
@@ -34,7 +34,7 @@ async fn main() -> Outcome<()> {
         "latency" => latency(&way, &process, seconds).await?,
         "throughput" => throughput(&way, &process, seconds, number("--connections", 32)?).await?,
         "fresh" => fresh(&way, &process, seconds, number("--count", 1000)?).await?,
-        "body" => body(&way, &process, number("--mib", 50)?, number("--times", 5)?).await?,
+        "body" => body(&way, &process, seconds, number("--mib", 50)?).await?,
         "streams" => streams(&way, &process, seconds, number("--count", 1000)?).await?,
         _ => return Err("latency, throughput, fresh, body or streams?".into()),
     };
@@ -268,7 +268,7 @@ async fn fresh(way: &Way, process: &Process, seconds: Duration, count: usize) ->
     ))
 }
 
-async fn body(way: &Way, process: &Process, mib: u64, times: usize) -> Outcome<String> {
+async fn body(way: &Way, process: &Process, seconds: Duration, mib: u64) -> Outcome<String> {
     let query = if option("--text").is_some() {
         "?text"
     } else {
@@ -283,15 +283,17 @@ async fn body(way: &Way, process: &Process, mib: u64, times: usize) -> Outcome<S
     )
     .await?;
     let request = way.request(&format!("/body/{mib}{query}"));
-    let (mut taken, cpu) = (Vec::new(), process.cpu()?);
-    for _ in 0..times {
+    // The first one meets windows that have not grown yet.
+    ask(&mut stream, &request, size).await?;
+    let (mut taken, cpu, start) = (Vec::new(), process.cpu()?, Instant::now());
+    while start.elapsed() < seconds || taken.len() < 3 {
         let before = Instant::now();
         if ask(&mut stream, &request, size).await? != size {
             return Err("the body is too long".into());
         }
         taken.push(before.elapsed());
     }
-    let cpu = (process.cpu()? - cpu) * 1e6 / (times as u64 * mib) as f64;
+    let cpu = (process.cpu()? - cpu) * 1e6 / (taken.len() as u64 * mib) as f64;
     let (p50, _) = middle_and_tail(&mut taken);
     let rate = size as f64 / 1e6 / p50;
     let peak = process.memory("VmHWM:")?;
