@@ -11,6 +11,7 @@ pub mod error;
 pub mod export;
 pub mod files;
 pub mod flow;
+pub mod gateway;
 pub mod import;
 pub mod json;
 pub mod name;

@@ -119,6 +119,10 @@ checked_name!(
     ConnectionName, "connection", is_lower, LOWER
 );
 checked_name!(
+    /// The name of an agent: a program that uses the gateway.
+    AgentName, "gateway agent", is_lower, LOWER
+);
+checked_name!(
     /// The name of a field of a credential, such as `api_key`.
     FieldName, "field", is_lower, LOWER
 );

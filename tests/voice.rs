@@ -18,6 +18,7 @@ use support::{TestEnvironment, make_folder};
 use vault::error::{Error, Kind};
 use vault::export::{self, Format, Manifest};
 use vault::files::FileError;
+use vault::gateway::authority::AuthorityError;
 use vault::name::{ConnectionName, VariableName};
 use vault::provider::{self, Catalog};
 use vault::seal::{BadIdentity, Fingerprint, IdentityFile, OpenError, Recipient};
@@ -267,6 +268,29 @@ fn file_error(kind: io::ErrorKind) -> FileError {
     FileError::from_io("read", &path(), io::Error::from(kind))
 }
 
+fn authority_errors() -> [AuthorityError; 5] {
+    use AuthorityError as E;
+    let reason = "its certificate is of another key";
+    let stored = E::Stored(reason);
+    [
+        E::NothingPermitted,
+        stored,
+        E::NotPermitted,
+        E::Ended,
+        E::Signing,
+    ]
+}
+
+fn number_of_authority_error(error: &AuthorityError) -> usize {
+    match error {
+        AuthorityError::NothingPermitted => 0,
+        AuthorityError::Stored(_) => 1,
+        AuthorityError::NotPermitted => 2,
+        AuthorityError::Ended => 3,
+        AuthorityError::Signing => 4,
+    }
+}
+
 /// That the examples leave no variant out.
 fn assert_whole<T>(examples: &[T], number: impl Fn(&T) -> usize, last: usize) {
     let found: BTreeSet<_> = examples.iter().map(number).collect();
@@ -318,6 +342,8 @@ fn of_the_library() -> Vec<Said> {
     said.push(Said::of(
         IdentityFile::parse(b"rubbish", "id.txt").err().unwrap(),
     ));
+    assert_whole(&authority_errors(), number_of_authority_error, 4);
+    said.extend(authority_errors().into_iter().map(Said::of));
     said.extend(of_providers());
     said
 }
@@ -378,6 +404,9 @@ const WITHOUT_A_VAULT: &[Call<'_>] = &[
     (&["get", "opneai"], ""),
     (&["get", "DATABASE_URL"], ""),
     (&["recipients"], ""),
+    (&["agent", "create", "ci"], ""),
+    (&["agent", "create", "A B"], ""),
+    (&["agent", "create", "ci", "--allow", "opneai"], ""),
     (&["history", "openai"], ""),
     (&["default", "openai"], ""),
     (&["logout", "openai"], ""),
@@ -430,6 +459,10 @@ const WITH_A_VAULT: &[Call<'_>] = &[
     (&["rekey", "--remove-recipient", "nobody"], ""),
     (&["rekey", "--passphrase"], ""),
     (&["import", "--from", "json", "-"], "{\"PLAIN\":\"1\"}"),
+    (&["agent", "create", "ci"], ""),
+    (&["agent", "rotate", "old"], ""),
+    (&["agent", "rotate", "other"], ""),
+    (&["agent", "revoke", "other"], ""),
 ];
 
 fn of_the_binary() -> Vec<Said> {
@@ -444,6 +477,10 @@ fn of_the_binary() -> Vec<Said> {
     filled.log_in("team");
     filled.log_in("work");
     filled.vault(["set", "PLAIN"]).stdin("FAKE plain").ok();
+    filled.vault(["agent", "create", "ci"]).ok();
+    filled
+        .vault(["agent", "create", "old", "--expires", "2020-01-31"])
+        .ok();
     for call in WITH_A_VAULT {
         said.extend(of_call(&filled, *call));
     }

@@ -6,5 +6,6 @@ pub mod ending;
 pub mod grant;
 pub mod renew;
 pub mod select;
+pub mod traffic;
 pub mod variables;
 pub mod verify;

@@ -63,6 +63,17 @@ fn is_due(value: &Value, definition: &Definition, now: Timestamp) -> bool {
     }
 }
 
+/// Whether a credential is to be renewed before it is used; also where that
+/// cannot be and somebody has to be told.
+pub(super) fn wants_renewal(
+    credential: &Credential,
+    definition: &Definition,
+    now: Timestamp,
+) -> bool {
+    credential.kind == AuthKind::OAuth
+        && (!may_live(credential) || is_due(&credential.value, definition, now))
+}
+
 /// Whether it is worth asking for tokens: what a provider refused once may
 /// have been mended, what has ended has not.
 fn may_live(credential: &Credential) -> bool {

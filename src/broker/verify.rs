@@ -236,16 +236,8 @@ fn check_way(definition: &Definition, address: &Address) -> Result<(), NoQuestio
         })
 }
 
-/// What no definition knows is taken for a secret: tokens, above all.
-fn is_secret(definition: &Definition, name: &FieldName) -> bool {
-    name.as_str() != "base_url"
-        && definition
-            .field(name.as_str())
-            .is_none_or(|field| field.is_secret)
-}
-
 fn has_secret(definition: &Definition, value: &Value) -> bool {
-    value.fields.keys().any(|name| is_secret(definition, name))
+    value.fields.keys().any(|name| definition.is_secret(name))
 }
 
 /// Whether anything secret is in the request.
@@ -256,7 +248,7 @@ fn carries(definition: &Definition, verify: &Verify, attachment: &Attachment) ->
         .fields()
         .chain(of_body.flat_map(Template::fields))
         .chain(&attachment.used)
-        .any(|name| is_secret(definition, name))
+        .any(|name| definition.is_secret(name))
 }
 
 /// Everything that must not be shown, in every form in which it is sent: an
@@ -271,7 +263,7 @@ fn hidden(
     let secrets = value
         .fields
         .iter()
-        .filter(|(name, _)| is_secret(definition, name))
+        .filter(|(name, _)| definition.is_secret(name))
         .map(|(_, secret)| secret);
     for secret in secrets.chain(assertion) {
         let text = secret.reveal();

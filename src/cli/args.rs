@@ -6,8 +6,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
 use super::command::{
-    backups, completions, connection, doctor, export, get, history, import, init, list, login,
-    logout, man, provider, rekey, run, scan, secret, unlock, verify,
+    agent, backups, ca, completions, connection, doctor, export, get, history, import, init, list,
+    login, logout, man, provider, rekey, run, scan, secret, unlock, verify,
 };
 use super::global::Global;
 
@@ -108,6 +108,10 @@ pub enum Command {
     Provider(provider::ProviderArgs),
     /// Print the definition of a provider as JSON, fit to be edited
     Inspect(provider::InspectArgs),
+    /// Give programs access to the gateway, each with a token of its own
+    Agent(agent::AgentArgs),
+    /// Print the certificate that clients of `serve` trust
+    Ca(ca::CaArgs),
     /// Take in the keys of a .env file, a JSON file or an authsome home
     Import(import::ImportArgs),
     /// Find keys of known providers in plain files

@@ -2,6 +2,7 @@
 //! the environment, the terminal and the clock.
 
 mod args;
+mod authority;
 mod command;
 mod commit;
 mod complete;
@@ -100,6 +101,8 @@ fn run(command: args::Command, context: &context::Context) -> Result<u8> {
         Command::Remove(args) => command::logout::remove(&args, context),
         Command::Provider(args) => command::provider::run(&args, context),
         Command::Inspect(args) => command::provider::inspect(&args, context),
+        Command::Agent(args) => command::agent::run(&args, context),
+        Command::Ca(args) => command::ca::run(&args, context),
         Command::Import(args) => command::import::run(&args, context),
         Command::Scan(args) => return command::scan::run(&args, context),
         Command::Init(args) => command::init::run(&args, context),

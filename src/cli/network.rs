@@ -2,18 +2,24 @@
 //! roots of the environment.
 
 use super::context::Context;
-use crate::net::{Client, Proxies, Roots, Settings};
+use crate::net::{Client, Proxies, Reach, Roots, Settings};
 
 impl Context {
     /// A client as the environment says.
     pub fn client(&self) -> Client {
+        Client::new(self.network(Reach::Anything))
+    }
+
+    /// The proxies and roots of the environment.
+    pub fn network(&self, reach: Reach) -> Settings {
         let environment = &self.environment;
-        Client::new(Settings {
+        Settings {
             proxies: Proxies::new(&environment.proxies),
             roots: Roots {
                 file: environment.certificate_file.clone(),
                 folders: environment.certificate_folders.clone(),
             },
-        })
+            reach,
+        }
     }
 }

@@ -125,7 +125,7 @@ fn read_flow(members: &mut Members<'_>) -> Result<Option<Flow>, JsonError> {
         .transpose()
 }
 
-fn time(members: &mut Members<'_>, name: &'static str) -> Result<Timestamp, JsonError> {
+pub(super) fn time(members: &mut Members<'_>, name: &'static str) -> Result<Timestamp, JsonError> {
     optional_time(members, name)?.ok_or(JsonError::Member(name))
 }
 

@@ -2,11 +2,15 @@
 //! fresh it is, and what it was before. Pure: values in, values out; the time
 //! is an argument.
 
+pub mod agent;
 pub mod assertion;
 pub mod attach;
+pub mod authority;
 pub mod aws;
 pub mod client;
 mod codec;
+pub mod echo;
+pub mod redact;
 
 use std::collections::BTreeMap;
 

@@ -11,8 +11,9 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::address::Address;
+use super::dialer::{Dialer, Reach, Stream};
 use super::proxy::Proxy;
-use super::{Client, NetError, innermost};
+use super::{NetError, innermost};
 use crate::provider::HostName;
 
 /// How long one of several addresses of a host is tried before the next.
@@ -21,11 +22,16 @@ const ONE_ADDRESS: Duration = Duration::from_secs(3);
 const LARGEST_HEAD: usize = 8 * 1024;
 
 /// Bytes both ways.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+pub(super) trait Bytes: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Bytes for T {}
 
-/// Calls a host, one of its addresses after the other.
-pub(super) async fn direct(host: &HostName, port: u16) -> Result<TcpStream, NetError> {
+/// Calls a host, one of its addresses after the other. What is judged is the
+/// address that is called, whatever led to it.
+pub(super) async fn direct(
+    host: &HostName,
+    port: u16,
+    reach: Reach,
+) -> Result<TcpStream, NetError> {
     let addresses: Vec<SocketAddr> = match host {
         HostName::Address(address) => vec![SocketAddr::new(*address, port)],
         // Whatever a name server says: this machine is meant (RFC 6761).
@@ -41,6 +47,12 @@ pub(super) async fn direct(host: &HostName, port: u16) -> Result<TcpStream, NetE
             })?
             .collect(),
     };
+    if let Some(address) = addresses.iter().find(|address| !reach.allows(address.ip())) {
+        return Err(NetError::Private {
+            host: host.to_string(),
+            address: address.ip(),
+        });
+    }
     let mut reason = "it has no address".to_owned();
     let is_only = addresses.len() == 1;
     for address in addresses {
@@ -84,28 +96,30 @@ fn looked_up(error: &std::io::Error) -> String {
 }
 
 /// A connection to the proxy itself.
-pub(super) async fn proxy(client: &Client, proxy: &Proxy) -> Result<Box<dyn Stream>, NetError> {
+pub(super) async fn proxy(dialer: &Dialer, proxy: &Proxy) -> Result<Stream, NetError> {
     let address = &proxy.address;
-    let plain = direct(&address.host, address.port).await?;
+    // Whoever set the proxy said where it is.
+    let plain = direct(&address.host, address.port, Reach::Anything).await?;
     Ok(if address.is_tls {
-        Box::new(secure(client.tls(address).await?, plain, address).await?)
+        let connector = dialer.connector(address, super::Alpn::None).await?;
+        Stream::Tls(Box::new(secure(&connector, plain, address).await?))
     } else {
-        Box::new(plain)
+        Stream::Plain(plain)
     })
 }
 
 /// A way through the proxy to an address (RFC 9110, 9.3.6).
 pub(super) async fn tunnel(
-    client: &Client,
+    dialer: &Dialer,
     through: &Proxy,
     address: &Address,
-) -> Result<Box<dyn Stream>, NetError> {
+) -> Result<Stream, NetError> {
     let refused = |reason: String| NetError::Proxy {
         proxy: through.address.authority(),
         host: address.host.to_string(),
         reason,
     };
-    let mut stream = proxy(client, through).await?;
+    let mut stream = proxy(dialer, through).await?;
     let authority = address.authority();
     let mut head = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n").into_bytes();
     if let Some(authorization) = through.authorization() {
@@ -144,7 +158,7 @@ fn status_of(head: &[u8]) -> Option<u16> {
 }
 
 /// TLS to the host of the address.
-pub(super) async fn secure<S: Stream>(
+pub(super) async fn secure<S: Bytes>(
     connector: &TlsConnector,
     stream: S,
     address: &Address,

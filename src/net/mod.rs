@@ -6,6 +6,7 @@
 
 mod address;
 mod dial;
+mod dialer;
 mod proxy;
 mod roots;
 mod wait;
@@ -17,16 +18,14 @@ use hyper::body::Bytes;
 use hyper::header::{HOST, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
 use hyper::{Method, Uri};
 use hyper_util::rt::TokioIo;
-use tokio::sync::OnceCell;
-use tokio_rustls::TlsConnector;
 use zeroize::Zeroizing;
 
-use self::dial::Stream;
 use crate::error::{Error, Kind};
 use crate::provider::HostName;
 use crate::secret::Secret;
 
 pub use self::address::{Address, BadAddress};
+pub use self::dialer::{Alpn, Dialed, Dialer, Reach, Stream};
 pub use self::proxy::{BadProxy, Proxies, ProxyVariables};
 pub use self::roots::Roots;
 pub use self::wait::wait_for;
@@ -41,12 +40,13 @@ pub struct Settings {
     pub proxies: Proxies,
     /// Whom to trust.
     pub roots: Roots,
+    /// Which addresses may be called.
+    pub reach: Reach,
 }
 
-/// A client. Roots are loaded when the first TLS connection needs them.
+/// A client.
 pub struct Client {
-    settings: Settings,
-    tls: OnceCell<Result<TlsConnector, String>>,
+    dialer: Dialer,
 }
 
 /// One request.
@@ -112,6 +112,14 @@ pub enum NetError {
     /// A variable names a proxy that cannot be used.
     #[error("{0}")]
     NoProxy(BadProxy),
+    /// It is an address that whoever asks has no business with.
+    #[error("{host} is not called: {address} is an address of this machine or its network")]
+    Private {
+        /// Whom we were to call.
+        host: String,
+        /// Where that leads.
+        address: std::net::IpAddr,
+    },
     /// It took too long.
     #[error("{host} did not answer within {seconds} s")]
     Timeout {
@@ -151,6 +159,9 @@ impl From<NetError> for Error {
             NetError::Proxy { .. } => "Look at HTTPS_PROXY, or leave the host out with NO_PROXY.",
             NetError::NoProxy(_) => "For example: HTTPS_PROXY=http://proxy.example.com:3128",
             NetError::Request { .. } => "Look at the definition: vault provider list",
+            NetError::Private { .. } => {
+                "A gateway that serves others reaches it only with: vault serve --allow-private"
+            }
             NetError::Connect { host, .. } if is_this_machine(host) => {
                 "Start the server there, or log in with its address: --base-url URL"
             }
@@ -164,8 +175,7 @@ impl Client {
     /// A client; nothing is done before a request is sent.
     pub fn new(settings: Settings) -> Self {
         Self {
-            settings,
-            tls: OnceCell::new(),
+            dialer: Dialer::new(settings),
         }
     }
 
@@ -185,37 +195,23 @@ impl Client {
 
     async fn exchange(&self, request: Request) -> Result<Answer, NetError> {
         let address = &request.address;
-        let proxy = self
-            .settings
-            .proxies
-            .for_address(address)
-            .map_err(|bad| NetError::NoProxy(bad.clone()))?;
-        let stream: Box<dyn Stream> = match proxy {
-            Some(proxy) if address.is_tls => {
-                let tunnel = dial::tunnel(self, proxy, address).await?;
-                Box::new(dial::secure(self.tls(address).await?, tunnel, address).await?)
-            }
-            Some(proxy) => dial::proxy(self, proxy).await?,
-            None => {
-                let plain = dial::direct(&address.host, address.port).await?;
-                if address.is_tls {
-                    Box::new(dial::secure(self.tls(address).await?, plain, address).await?)
-                } else {
-                    Box::new(plain)
-                }
-            }
-        };
+        let dialed = self.dialer.open(address, Alpn::None).await?;
         // A proxy is told the whole address of what is not encrypted.
-        let through = proxy.filter(|_| !address.is_tls);
+        let through = dialed
+            .through
+            .then(|| self.dialer.proxy_for(address))
+            .transpose()?
+            .flatten();
         let host = address.host.to_string();
         let message = compose(&request, through)?;
         let broken = |error: hyper::Error| NetError::Protocol {
             host: host.clone(),
             reason: innermost(&error),
         };
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(broken)?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(dialed.stream))
+                .await
+                .map_err(broken)?;
         let _driver = AbortOnDrop(tokio::spawn(connection));
         let response = sender.send_request(message).await.map_err(broken)?;
         let status = response.status().as_u16();
@@ -231,22 +227,6 @@ impl Client {
             }
         }
         Ok(Answer { status, body })
-    }
-
-    /// TLS with our roots, which are loaded once and on another thread: a disk
-    /// that does not answer costs no more than a host that does not.
-    async fn tls(&self, address: &Address) -> Result<&TlsConnector, NetError> {
-        let loaded = self.tls.get_or_init(|| async {
-            let roots = self.settings.roots.clone();
-            let loading = tokio::task::spawn_blocking(move || roots.connector());
-            loading
-                .await
-                .unwrap_or_else(|_| Err("its roots could not be loaded".to_owned()))
-        });
-        loaded.await.as_ref().map_err(|reason| NetError::Tls {
-            host: address.host.to_string(),
-            reason: reason.clone(),
-        })
     }
 }
 

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls_native_certs::load_certs_from_paths;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
@@ -36,14 +35,15 @@ pub struct Roots {
 
 impl Roots {
     /// TLS with these roots, or why that cannot be.
-    pub(super) fn connector(&self) -> Result<TlsConnector, String> {
+    pub(super) fn config(&self) -> Result<ClientConfig, String> {
         let roots = self.load()?;
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(TlsConnector::from(Arc::new(config)))
+        Ok(
+            ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .map_err(|error| error.to_string())?
+                .with_root_certificates(roots)
+                .with_no_client_auth(),
+        )
     }
 
     fn load(&self) -> Result<RootCertStore, String> {

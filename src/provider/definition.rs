@@ -62,6 +62,8 @@ pub struct Definition {
     pub detect: Vec<Detect>,
     /// Anyone can have a host under its suffixes.
     pub tenant: bool,
+    /// `%2F` in its paths is part of a name, not a step.
+    pub encoded_slashes: bool,
     /// Which of two providers on one host wins: the higher.
     pub priority: i32,
     /// Its authorization server.
@@ -141,6 +143,15 @@ impl Definition {
     /// The field of this name.
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.name.as_str() == name)
+    }
+
+    /// Whether a stored value is a secret. What the definition does not know
+    /// is taken for one: tokens, above all.
+    pub fn is_secret(&self, name: &FieldName) -> bool {
+        name.as_str() != "base_url"
+            && self
+                .field(name.as_str())
+                .is_none_or(|field| field.is_secret)
     }
 
     /// The variable that a field is exported as.

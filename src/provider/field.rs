@@ -65,6 +65,11 @@ pub struct Examples {
 }
 
 impl Field {
+    /// Whose it is and what, for messages: `OpenAI API key`.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
     /// Whether a value has this field's shape.
     ///
     /// # Errors

@@ -88,6 +88,8 @@ pub(super) struct Raw {
     #[serde(default, deserialize_with = "or_default")]
     pub(super) tenant: bool,
     #[serde(default, deserialize_with = "or_default")]
+    pub(super) encoded_slashes: bool,
+    #[serde(default, deserialize_with = "or_default")]
     pub(super) priority: i32,
 }
 

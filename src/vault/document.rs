@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
 use super::clients::Clients;
+use super::gateway::Gateway;
 use super::roster::{Roster, parse_time, read_roster, write_roster};
 use super::shelf::{NamedRecords, Record, Records, Retired, Shelf, range_in};
 use super::{BadDocument, new_vault_id};
@@ -50,6 +51,7 @@ pub struct Document {
     retired: Shelf,
     defaults: BTreeMap<ProviderName, ConnectionName>,
     pub(super) clients: Clients,
+    pub(super) gateway: Gateway,
     /// Members that this version does not know.
     others: Vec<(String, Record)>,
 }
@@ -72,6 +74,7 @@ impl Document {
             retired: Shelf::default(),
             defaults: BTreeMap::new(),
             clients: Clients::default(),
+            gateway: Gateway::default(),
             others: Vec::new(),
         }
     }
@@ -118,6 +121,10 @@ impl Document {
             None => Clients::default(),
             Some(text) => Clients::read(whole, text)?,
         };
+        let gateway = match head.take_raw("gateway") {
+            None => Gateway::default(),
+            Some(text) => Gateway::read(whole, text)?,
+        };
         let mut read = Self {
             vault_id: head.require("vault")?,
             generation: head.require("generation").and_then(|generation: u64| {
@@ -134,6 +141,7 @@ impl Document {
             retired,
             defaults,
             clients,
+            gateway,
             others: head
                 .into_texts()
                 .map(|(name, text)| (name, Record::Read(range_in(whole, text))))
@@ -167,6 +175,7 @@ impl Document {
             });
         }
         self.clients.write(self, &mut object);
+        self.gateway.write(self, &mut object);
         for (name, record) in &self.others {
             object.raw(name, self.record_text(record));
         }
@@ -239,8 +248,17 @@ impl Document {
         }
     }
 
-    /// Gives a connection another name, which has to be free.
-    pub fn rename_connection(&mut self, id: &ConnectionId, name: &ConnectionName) {
+    /// Gives a connection another name, which has to be free. Agents that
+    /// may use it go on.
+    ///
+    /// # Errors
+    /// The record of an agent cannot be read.
+    pub fn rename_connection(
+        &mut self,
+        id: &ConnectionId,
+        name: &ConnectionName,
+    ) -> Result<(), BadDocument> {
+        self.rename_for_agents(id, name)?;
         if let Some(record) = self.current.take_connection(id) {
             let named = self
                 .current
@@ -252,6 +270,7 @@ impl Document {
         if self.defaults.get(&id.provider) == Some(&id.connection) {
             self.defaults.insert(id.provider.clone(), name.clone());
         }
+        Ok(())
     }
 
     /// One plain secret.
@@ -329,9 +348,13 @@ impl Document {
     }
 
     /// Takes over what another document of this vault holds; the keys, and
-    /// what the vault is, stay.
+    /// what the vault is, stay. So does the gateway: in an earlier vault an
+    /// agent that was revoked since would still have its token, and clients
+    /// trust the authority of today.
     pub(super) fn adopt(&mut self, other: Self) {
+        let gateway = self.detached_gateway();
         let mut kept = std::mem::replace(self, other);
+        self.gateway = gateway;
         self.vault_id = std::mem::take(&mut kept.vault_id);
         self.generation = kept.generation;
         self.roster = std::mem::take(&mut kept.roster);

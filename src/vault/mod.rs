@@ -9,6 +9,7 @@ mod backup;
 mod clients;
 mod commit;
 mod document;
+mod gateway;
 mod layout;
 mod lock;
 mod pin;

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::NoQuestion;
 use crate::credential::attach::{Attachment, Encoding, Lookup, encoded, filled};
-use crate::credential::aws::{AwsKey, AwsRequest, sign};
+use crate::credential::aws::{AwsKey, AwsRequest, Payload, Scope, sign};
 use crate::net::Address;
 use crate::provider::{Body, JsonTemplate, Part, Template, Verify};
 use crate::secret::Secret;
@@ -158,16 +158,17 @@ pub(super) fn signed(
         secret: &secret,
         session: session.as_ref(),
     };
+    let host = address.host_header();
+    let scope = Scope::of_host(&host, region.as_ref().map(Secret::reveal));
+    let content_type = content_type.map(|kind| ("content-type", kind.as_bytes()));
     let request = AwsRequest {
         method: &verify.method,
-        host: &address.host_header(),
-        content_type,
-        body: body.map_or(b"", |body| body.reveal().as_bytes()),
+        host: &host,
+        // No other is taken from a definition.
+        path: "/",
+        query: "",
+        headers: content_type.as_slice(),
+        payload: Payload::of(body.map_or(b"", |body| body.reveal().as_bytes())),
     };
-    Ok(sign(
-        &request,
-        &key,
-        region.as_ref().map(Secret::reveal),
-        now,
-    ))
+    Ok(sign(&request, &scope.ok_or(NoQuestion::NoWay)?, &key, now))
 }

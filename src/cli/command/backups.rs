@@ -8,7 +8,7 @@ use crate::cli::output;
 use crate::cli::table::{Table, terminal_width};
 use crate::error::{Kind, Result};
 use crate::seal::VaultKey;
-use crate::vault::{Backup, Store, VaultError};
+use crate::vault::{Backup, Document, Store, VaultError};
 
 /// List earlier vault files, or put one back
 #[derive(Debug, Args)]
@@ -89,11 +89,15 @@ fn restore(store: &Store, number: &str, context: &Context) -> Result<()> {
     let moment = context.moment("backups restore");
     match current(store, &earlier.key, context)? {
         Current::Open(key) => store.restore_content(&key, moment, earlier)?,
-        Current::Missing => store.restore_whole(moment, earlier)?,
+        Current::Missing => {
+            warn_of_agents(&earlier.document, context);
+            store.restore_whole(moment, earlier)?;
+        }
         Current::Broken(reason) => {
             context
                 .output
                 .warn(&format!("{reason}. It is kept among the backups."));
+            warn_of_agents(&earlier.document, context);
             store.restore_whole(moment, earlier)?;
         }
     }
@@ -104,6 +108,20 @@ fn restore(store: &Store, number: &str, context: &Context) -> Result<()> {
         .output
         .note(&format!("Restored the vault as it was in backup {number}."));
     Ok(())
+}
+
+/// Where no vault is in force that knows better, agents are back that may have
+/// been revoked since.
+fn warn_of_agents(earlier: &Document, context: &Context) {
+    let names: Vec<_> = earlier.agent_names().map(ToString::to_string).collect();
+    if !names.is_empty() {
+        context.output.warn(&format!(
+            "These agents can use the gateway again, also if they were revoked since: {}. End \
+             one: vault agent revoke {}",
+            names.join(", "),
+            names[0],
+        ));
+    }
 }
 
 /// What the vault in force is good for.

@@ -69,6 +69,7 @@ pub fn default(args: &DefaultArgs, context: &Context) -> Result<()> {
 /// Renames.
 pub fn rename(args: &RenameArgs, context: &Context) -> Result<()> {
     let reference = select::named(&args.target, args.connection.as_ref())?;
+    let place = context.store()?;
     let (old, new) = context.change("rename", |document| {
         let old = select::existing(document, &reference)?;
         let new = ConnectionId {
@@ -87,7 +88,9 @@ pub fn rename(args: &RenameArgs, context: &Context) -> Result<()> {
                 "Give another name, or remove that one: vault logout {new}"
             )));
         }
-        document.rename_connection(&old, &new.connection);
+        document
+            .rename_connection(&old, &new.connection)
+            .map_err(|bad| place.damaged(bad))?;
         Ok((old, new))
     })?;
     if context.output.json {

@@ -1,6 +1,8 @@
 //! One file per command: its arguments, and a short `run`.
 
+pub mod agent;
 pub mod backups;
+pub mod ca;
 pub mod completions;
 pub mod connection;
 pub mod doctor;

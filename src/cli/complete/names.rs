@@ -45,6 +45,8 @@ pub enum Kind {
     Secret,
     /// The name of a connection of the provider before it.
     ConnectionName,
+    /// An agent of the gateway.
+    Agent,
     /// A field of it, for `get`.
     Field,
     /// A field of it and a sign after it.
@@ -59,11 +61,14 @@ impl Kind {
     /// What an argument of a command takes, by their names.
     pub fn of(command: &str, argument: &str) -> Option<Self> {
         match (command, argument) {
-            ("login" | "logout" | "default" | "rename", "target") => Some(Self::Connection),
+            ("login" | "logout" | "default" | "rename", "target") | ("create", "allow") => {
+                Some(Self::Connection)
+            }
             (_, "target" | "targets" | "only") => Some(Self::Target),
             ("unset" | "set", "name") | (_, "with") => Some(Self::Secret),
             (_, "provider") | ("show" | "inspect" | "remove", "name") => Some(Self::Provider),
             (_, "connection") => Some(Self::ConnectionName),
+            ("rotate" | "revoke", "agent") => Some(Self::Agent),
             ("get", "field") => Some(Self::Field),
             ("login", "field") => Some(Self::FieldAnd("=-")),
             ("export", "name") => Some(Self::FieldAnd("=")),
@@ -111,6 +116,7 @@ impl Names {
             }
             Kind::Secret => self.secrets(),
             Kind::ConnectionName => self.connection_names(),
+            Kind::Agent => self.agents(),
             Kind::Field => {
                 let mut fields = self.fields("");
                 fields.extend(FACTS.map(CompletionCandidate::new));
@@ -152,6 +158,13 @@ impl Names {
         let stored = self.document().into_iter().flat_map(Document::secrets);
         stored
             .map(|name| CompletionCandidate::new(name.as_str()).help(Some("plain secret".into())))
+            .collect()
+    }
+
+    fn agents(&self) -> Vec<CompletionCandidate> {
+        let stored = self.document().into_iter().flat_map(Document::agent_names);
+        stored
+            .map(|name| CompletionCandidate::new(name.as_str()))
             .collect()
     }
 

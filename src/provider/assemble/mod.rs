@@ -88,6 +88,7 @@ pub(super) fn assemble(
         rotate_after_days: raw.rotate_after_days.map(u32::from),
         detect,
         tenant: raw.tenant,
+        encoded_slashes: raw.encoded_slashes,
         priority: raw.priority,
         oauth: raw.oauth,
         exports,

@@ -1,0 +1,414 @@
+//! Requests of programs that hold no key: who sends one, which connection it
+//! is for, and what is put into it. The one place where a gateway gets
+//! anything secret from.
+//!
+//! Always true here: whoever shows no token gets nothing; what cannot be told
+//! is refused; a credential is made ready for a host of its own provider and
+//! for no other; a newer generation of the vault is seen by the next request.
+
+mod book;
+mod choose;
+mod client;
+mod pass;
+pub mod path;
+mod refusal;
+mod renewal;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+
+use aho_corasick::AhoCorasick;
+use hyper::header::HeaderName;
+use jiff::Timestamp;
+
+use self::renewal::Renewals;
+use crate::credential::agent::digest_of;
+use crate::error::Result as Checked;
+use crate::name::{ConnectionName, ProviderName};
+use crate::net;
+use crate::provider::{Catalog, Definition, HostName};
+use crate::seal::VaultKey;
+use crate::secret::Secret;
+use crate::vault::Store;
+
+pub use self::book::{Book, Entry, Selection};
+pub use self::choose::Wanted;
+pub use self::client::{Client, RunTokens};
+pub use self::pass::{Pass, PathStart, Signing};
+pub use self::refusal::Refusal;
+
+/// So often, in microseconds, the vault's file is looked at again.
+const LOOK_AGAIN: u64 = 2_000;
+
+/// Where everything comes from.
+pub struct Source {
+    /// The vault.
+    pub store: Store,
+    /// What opens it.
+    pub key: VaultKey,
+    /// The definitions.
+    pub catalog: Catalog,
+    /// Which connections there are.
+    pub selection: Selection,
+    /// Who asks for new tokens.
+    pub client: net::Client,
+    /// The time.
+    pub clock: fn() -> Timestamp,
+}
+
+/// What answers a gateway's questions.
+pub struct Traffic {
+    source: Arc<Source>,
+    tokens: RunTokens,
+    /// Finds placeholders; none where there are none.
+    misplaced: Option<AhoCorasick>,
+    current: Mutex<Current>,
+    began: Instant,
+    looked_at: AtomicU64,
+    renewals: Renewals,
+    known: OnceLock<Vec<Definition>>,
+}
+
+/// What was read last.
+struct Current {
+    stamp: Option<Stamp>,
+    book: Arc<Book>,
+    trouble: Option<Refusal>,
+}
+
+/// What tells one state of a file from another: a commit renames a new file
+/// into the old one's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    number: u64,
+    changed: (i64, i64),
+    length: u64,
+}
+
+/// A request as far as its connection depends on it.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// Whether it goes over TLS.
+    pub is_tls: bool,
+    /// Where it goes.
+    pub host: &'a HostName,
+    /// At which port.
+    pub port: u16,
+    /// Its path, checked, with or without its query.
+    pub path: &'a str,
+    /// The connection that its client named.
+    pub wanted: Option<&'a Wanted>,
+    /// The provider that its client named, where it said no host.
+    pub provider: Option<&'a ProviderName>,
+}
+
+impl Traffic {
+    /// What answers, with the vault as it was just read.
+    pub fn new(source: Source, tokens: RunTokens, book: Book) -> Self {
+        let texts = tokens.placeholders.iter().map(|(_, text)| text.reveal());
+        let misplaced = (!tokens.placeholders.is_empty())
+            .then(|| AhoCorasick::new(texts).ok())
+            .flatten();
+        let stamp = Stamp::of(&source.store);
+        Self {
+            source: Arc::new(source),
+            tokens,
+            misplaced,
+            current: Mutex::new(Current {
+                stamp,
+                book: Arc::new(book),
+                trouble: None,
+            }),
+            began: Instant::now(),
+            looked_at: AtomicU64::new(0),
+            renewals: Renewals::default(),
+            known: OnceLock::new(),
+        }
+    }
+
+    /// The connections as they are now.
+    ///
+    /// # Errors
+    /// The vault cannot be opened any more.
+    pub fn book(&self) -> Result<Arc<Book>, Refusal> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        if now.saturating_sub(self.looked_at.load(Ordering::Relaxed)) >= LOOK_AGAIN {
+            self.looked_at.store(now, Ordering::Relaxed);
+            let stamp = Stamp::of(&self.source.store);
+            if stamp != current.stamp || current.trouble.is_some() {
+                current.stamp = stamp;
+                match self.read() {
+                    Ok(book) => {
+                        current.book = Arc::new(book);
+                        current.trouble = None;
+                    }
+                    Err(error) => current.trouble = Some(Refusal::locked(&error)),
+                }
+            }
+        }
+        match &current.trouble {
+            None => Ok(Arc::clone(&current.book)),
+            Some(refusal) => Err(refusal.clone()),
+        }
+    }
+
+    /// The vault's file was changed just now.
+    fn look_again(&self) {
+        self.looked_at.store(0, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> Checked<Book> {
+        let source = &self.source;
+        let opened = source.store.open(source.key.clone())?;
+        Book::read(
+            &opened.document,
+            &source.store,
+            &source.catalog,
+            &source.selection,
+        )
+    }
+
+    /// Whoever shows this token.
+    ///
+    /// # Errors
+    /// Nobody does, or not any more; or the vault cannot be asked.
+    pub fn admit(&self, token: &Secret) -> Result<Option<Client>, Refusal> {
+        if let Some(own) = &self.tokens.token
+            && own.matches(token)
+        {
+            return Ok(Some(Client::Run));
+        }
+        let placeholders = &self.tokens.placeholders;
+        if let Some((provider, _)) = placeholders.iter().find(|(_, own)| own.matches(token)) {
+            return Ok(Some(Client::Placeholder(provider.clone())));
+        }
+        let book = self.book()?;
+        let found = book.agents.get(&digest_of(token));
+        let now = (self.source.clock)();
+        let living = found.filter(|agent| !agent.has_ended(now));
+        Ok(living.map(|agent| Client::Agent(Arc::clone(agent))))
+    }
+
+    /// The same client as it is now: an agent may have been taken back while
+    /// its connection was open.
+    ///
+    /// # Errors
+    /// It is nobody any more.
+    fn still(&self, client: &Client, book: &Book) -> Result<Client, Refusal> {
+        let Client::Agent(agent) = client else {
+            return Ok(client.clone());
+        };
+        let now = (self.source.clock)();
+        let found = book.agents.get(&agent.digest);
+        let living = found.filter(|agent| !agent.has_ended(now));
+        living
+            .map(|agent| Client::Agent(Arc::clone(agent)))
+            .ok_or_else(|| {
+                Refusal::new(401, "unauthorized", "This token is not valid any more")
+                    .with_hint("vault agent list")
+            })
+    }
+
+    /// Whether any connection speaks to this host: then what goes there is
+    /// ours to look into.
+    ///
+    /// # Errors
+    /// The vault cannot be opened any more.
+    pub fn speaks_to(&self, is_tls: bool, host: &HostName, port: u16) -> Result<bool, Refusal> {
+        Ok(self.book()?.speaks_to(is_tls, host, port))
+    }
+
+    /// What is put into a request, with a token that is good for a while;
+    /// `None` where no connection fits this path.
+    ///
+    /// # Errors
+    /// It goes no further.
+    pub async fn authorize(
+        &self,
+        client: &Client,
+        asked: &Asked<'_>,
+    ) -> Result<Option<Arc<Pass>>, Refusal> {
+        let book = self.book()?;
+        let Some(entry) = self.entry(&book, client, asked)? else {
+            return Ok(None);
+        };
+        let now = (self.source.clock)();
+        if !entry.is_due(now) {
+            return entry.pass(asked.host, now).map(Some);
+        }
+        self.renew_ahead(&entry, now).await?;
+        let book = self.book()?;
+        match self.entry(&book, client, asked)? {
+            Some(entry) => entry.pass(asked.host, now).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// What is put into the same request after the provider refused `seen`.
+    ///
+    /// # Errors
+    /// There are no new tokens.
+    pub async fn authorize_again(
+        &self,
+        client: &Client,
+        asked: &Asked<'_>,
+        seen: &Pass,
+    ) -> Result<Arc<Pass>, Refusal> {
+        let gone = || Refusal::new(424, "not_configured", format!("{} is gone", seen.id));
+        let book = self.book()?;
+        let entry = self.entry(&book, client, asked)?.ok_or_else(gone)?;
+        let now = (self.source.clock)();
+        let current = entry.pass(asked.host, now)?;
+        // Somebody else's renewal came first.
+        if current.headers != seen.headers {
+            return Ok(current);
+        }
+        self.renew_refused(&entry).await?;
+        let book = self.book()?;
+        let entry = self.entry(&book, client, asked)?.ok_or_else(gone)?;
+        entry.pass(asked.host, now)
+    }
+
+    /// The connection that a request is for.
+    fn entry(
+        &self,
+        book: &Book,
+        client: &Client,
+        asked: &Asked<'_>,
+    ) -> Result<Option<Arc<Entry>>, Refusal> {
+        let client = self.still(client, book)?;
+        let mut fitting = book.best(asked.is_tls, asked.host, asked.port, asked.path);
+        if let Some(provider) = asked.provider {
+            fitting.retain(|entry| entry.id.provider == *provider);
+        }
+        if fitting.is_empty() {
+            return Ok(None);
+        }
+        choose::choose(book, &client, &fitting, asked.wanted).map(|entry| Some(Arc::clone(entry)))
+    }
+
+    /// Where requests go that name a provider and no host: `is_tls`, host and
+    /// port of the base address of the connection that is meant.
+    ///
+    /// # Errors
+    /// There is no such provider or connection, or it has no one address.
+    pub fn origin(
+        &self,
+        client: &Client,
+        provider: &ProviderName,
+        wanted: Option<&Wanted>,
+    ) -> Result<net::Address, Refusal> {
+        let book = self.book()?;
+        let client = self.still(client, &book)?;
+        let own: Vec<_> = book.of_provider(provider).collect();
+        if own.is_empty() {
+            let found = self.source.catalog.find(provider);
+            let definition = found.map_err(|error| {
+                Refusal::new(404, "unknown_provider", error.to_string())
+                    .with_hint("vault provider list")
+            })?;
+            return Err(Refusal::not_configured(&definition.definition));
+        }
+        let entry = choose::choose(&book, &client, &own, wanted)?;
+        let definition = &entry.definition;
+        let exact = || {
+            let host = definition.hosts.iter().find_map(|host| host.exact())?;
+            Some(format!("https://{host}/"))
+        };
+        let url = definition.base_url.clone().or_else(exact);
+        let address = url.and_then(|url| net::Address::parse(&Secret::from(url)).ok());
+        address.ok_or_else(|| {
+            Refusal::new(
+                424,
+                "no_address",
+                format!("{} has no one address", entry.id),
+            )
+            .with_hint(format!(
+                "Send its requests through the proxy, or say where it is: vault login {} \
+                     --force --base-url URL",
+                entry.id
+            ))
+        })
+    }
+
+    /// The headers and query parameters in which a provider takes keys.
+    pub fn key_places(&self, provider: &ProviderName) -> (Vec<HeaderName>, Vec<String>) {
+        let book = self.book();
+        let first = book.ok().and_then(|book| {
+            let entry = book.of_provider(provider).next()?;
+            Some(pass::stripped(&entry.definition))
+        });
+        first.unwrap_or_default()
+    }
+
+    /// Whether a provider has a connection of this name that there is.
+    pub fn has_connection(&self, provider: &ProviderName, name: &ConnectionName) -> bool {
+        self.book().is_ok_and(|book| {
+            book.of_provider(provider)
+                .any(|entry| entry.id.connection == *name)
+        })
+    }
+
+    /// The provider whose placeholder is in a text that goes somewhere else.
+    pub fn misplaced(&self, text: &[u8], own: Option<&ProviderName>) -> Option<&ProviderName> {
+        let found = self.misplaced.as_ref()?.find_iter(text);
+        found
+            .map(|found| &self.tokens.placeholders[found.pattern().as_usize()].0)
+            .find(|provider| Some(*provider) != own)
+    }
+
+    /// Whether there are placeholders at all.
+    pub fn has_placeholders(&self) -> bool {
+        self.misplaced.is_some()
+    }
+
+    /// What a client that goes where no connection fits is told where that is
+    /// not allowed: its provider may be known and only not connected.
+    pub fn denied(&self, host: &HostName, port: u16) -> Refusal {
+        let known = self.known.get_or_init(|| {
+            let all = self.source.catalog.all().unwrap_or_default();
+            all.into_iter()
+                .filter_map(|entry| entry.definition.ok())
+                .collect()
+        });
+        match known
+            .iter()
+            .find(|definition| definition.host_for(host, port, "/").is_some())
+        {
+            Some(definition) => Refusal::not_configured(definition),
+            None => Refusal::new(
+                403,
+                "host_denied",
+                format!("{host}:{port} is no host of a connection, and all others are denied"),
+            )
+            .with_hint(format!("Allow it: --allow {host}")),
+        }
+    }
+
+    /// What could not be taken in.
+    pub fn troubles(&self) -> Vec<String> {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        current.book.troubles.clone()
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        (self.source.clock)()
+    }
+}
+
+impl Stamp {
+    fn of(store: &Store) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        let found = std::fs::metadata(store.path()).ok()?;
+        Some(Self {
+            device: found.dev(),
+            number: found.ino(),
+            changed: (found.mtime(), found.mtime_nsec()),
+            length: found.len(),
+        })
+    }
+}

@@ -1,0 +1,525 @@
+//! A request on its way upstream and its answer on its way back: the broker
+//! is asked, the head is edited, bodies stream. A refusal sends nothing.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use hyper::body::{Body as HttpBody, Incoming};
+use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, ETAG, HOST};
+use hyper::header::{HeaderMap, HeaderValue, UPGRADE};
+use hyper::http::request::Parts;
+use hyper::upgrade::OnUpgrade;
+use hyper::{Method, Request, Response, StatusCode, Uri, Version};
+
+use super::Line;
+use super::authorization::Admitted;
+use super::body::{Body, Outgoing};
+use super::decode::Coding;
+use super::edit::{path_and_query, request_headers, response_headers};
+use super::pool::{Channel, Lease, Place, Unanswered};
+use super::signing::{self, Signed};
+use super::target::{Authority, usual_port};
+use super::upgrade;
+use super::worker::Worker;
+use crate::broker::traffic::path::{BadPath, Rule};
+use crate::broker::traffic::{Asked, Pass, Refusal, Wanted};
+use crate::name::ProviderName;
+
+/// Who sends a request, and where to.
+#[derive(Clone)]
+pub(super) struct Errand {
+    pub(super) is_tls: bool,
+    pub(super) authority: Authority,
+    pub(super) admitted: Admitted,
+    pub(super) wanted: Option<Wanted>,
+    /// Named in the place of a host.
+    pub(super) provider: Option<ProviderName>,
+}
+
+/// Sends a request on, and gives back its answer.
+pub(super) async fn forward(
+    worker: &Arc<Worker>,
+    errand: &Errand,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Refusal> {
+    let Some(log) = &worker.shared.log else {
+        return Journey::new(worker, errand, &request).go(request).await.1;
+    };
+    let start = Instant::now();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let (connection, outcome) = Journey::new(worker, errand, &request).go(request).await;
+    log(&Line {
+        client: errand.admitted.client.name(),
+        method: method.as_str(),
+        authority: &errand.authority.to_string(),
+        path: &path,
+        connection: connection.as_deref(),
+        status: match &outcome {
+            Ok(response) => response.status().as_u16(),
+            Err(refusal) => refusal.status,
+        },
+        took: start.elapsed(),
+    });
+    outcome
+}
+
+/// One request between here and there.
+struct Journey<'a> {
+    worker: &'a Arc<Worker>,
+    errand: &'a Errand,
+    /// The client speaks HTTP/2, so the upstream is asked to as well.
+    is_http2: bool,
+}
+
+impl<'a> Journey<'a> {
+    fn new(worker: &'a Arc<Worker>, errand: &'a Errand, request: &Request<Incoming>) -> Self {
+        Self {
+            worker,
+            errand,
+            is_http2: request.version() >= Version::HTTP_2,
+        }
+    }
+
+    async fn go(
+        self,
+        mut request: Request<Incoming>,
+    ) -> (Option<String>, Result<Response<Body>, Refusal>) {
+        let pass = match self.authorized(&request).await {
+            Ok(pass) => pass,
+            Err(refusal) => return (None, Err(refusal)),
+        };
+        let connection = pass.as_ref().map(|pass| pass.id.to_string());
+        let switched = is_upgrade(&request).then(|| hyper::upgrade::on(&mut request));
+        let (mut parts, body) = request.into_parts();
+        // An answer of the gateway's own to `OPTIONS *` or TRACE would repeat
+        // headers; the upstream's may do so, and is looked through.
+        let outcome = match switched {
+            Some(switched) => {
+                self.switch(&mut parts, body, pass.as_deref(), switched)
+                    .await
+            }
+            None => self.exchange(parts, body, pass).await,
+        };
+        (connection, outcome)
+    }
+
+    /// What goes into the request; `None` where nothing does and it goes all
+    /// the same.
+    async fn authorized(&self, request: &Request<Incoming>) -> Result<Option<Arc<Pass>>, Refusal> {
+        let Errand {
+            is_tls, authority, ..
+        } = self.errand;
+        let traffic = &self.worker.shared.traffic;
+        let target = request.uri().path_and_query();
+        let target = target.map_or("/", |target| target.as_str());
+        let is_ours = traffic.speaks_to(*is_tls, &authority.host, authority.port)?;
+        let read = Rule::default().read(target).map(|_| ());
+        let has_slash = match read {
+            Ok(()) => false,
+            Err(_) if !is_ours => false,
+            Err(BadPath::EncodedSlash) => {
+                let lenient = Rule {
+                    allows_encoded_slash: true,
+                };
+                lenient.read(target).map(|_| ()).map_err(bad_path)?;
+                true
+            }
+            Err(bad) => return Err(bad_path(bad)),
+        };
+        let pass = if is_ours {
+            let asked = self.asked(target);
+            traffic
+                .authorize(&self.errand.admitted.client, &asked)
+                .await?
+        } else {
+            None
+        };
+        if let Some(pass) = &pass {
+            if has_slash && !pass.allows_encoded_slash {
+                return Err(bad_path(BadPath::EncodedSlash));
+            }
+            self.check_placeholders(request, Some(&pass.id.provider))?;
+            return Ok(Some(Arc::clone(pass)));
+        }
+        self.check_placeholders(request, None)?;
+        // A plain request to a host that has a key is a slip, and what it
+        // holds would be read on its way.
+        if !is_tls && traffic.speaks_to(true, &authority.host, 443)? {
+            return Err(Refusal::new(
+                403,
+                "plain_http",
+                format!("{} gets its key over https only", authority.host),
+            ));
+        }
+        if self.worker.shared.unmatched.allows(&authority.host) && self.errand.provider.is_none() {
+            return Ok(None);
+        }
+        Err(traffic.denied(&authority.host, authority.port))
+    }
+
+    fn asked<'b>(&'b self, path: &'b str) -> Asked<'b> {
+        Asked {
+            is_tls: self.errand.is_tls,
+            host: &self.errand.authority.host,
+            port: self.errand.authority.port,
+            path,
+            wanted: self.errand.wanted.as_ref(),
+            provider: self.errand.provider.as_ref(),
+        }
+    }
+
+    /// A placeholder is of use at its own provider, and elsewhere a sign that
+    /// a program sends keys where they do not belong.
+    fn check_placeholders(
+        &self,
+        request: &Request<Incoming>,
+        own: Option<&ProviderName>,
+    ) -> Result<(), Refusal> {
+        let traffic = &self.worker.shared.traffic;
+        if !traffic.has_placeholders() {
+            return Ok(());
+        }
+        let target = request.uri().path_and_query();
+        let target = target.map_or("", |target| target.as_str()).as_bytes();
+        let values = request.headers().values().map(HeaderValue::as_bytes);
+        let mut texts = values.chain([target]);
+        match texts.find_map(|text| traffic.misplaced(text, own)) {
+            None => Ok(()),
+            Some(provider) => Err(Refusal::new(
+                403,
+                "placeholder_misplaced",
+                format!(
+                    "The key of {provider} was about to go to {}",
+                    self.errand.authority.host
+                ),
+            )
+            .with_hint(format!(
+                "It is a placeholder, which only {provider} is sent a key for"
+            ))),
+        }
+    }
+
+    /// A request and its answer.
+    async fn exchange(
+        &self,
+        parts: Parts,
+        body: Incoming,
+        pass: Option<Arc<Pass>>,
+    ) -> Result<Response<Body>, Refusal> {
+        let is_empty = body.is_end_stream();
+        let may_repeat = is_empty && pass.as_ref().is_some_and(|pass| pass.is_renewable);
+        let kept = may_repeat.then(|| parts.clone());
+        let body = Outgoing::Streamed(body);
+        let request = self.composed(parts, body, pass.as_deref()).await?;
+        let method = request.method().clone();
+        let (response, lease) = self.send(request, is_empty).await?;
+        let Some(seen) = pass else {
+            return Ok(relayed(response, lease, None, &method));
+        };
+        if response.status() != StatusCode::UNAUTHORIZED || !seen.is_renewable {
+            return Ok(relayed(response, lease, Some(&seen), &method));
+        }
+        // The provider may have taken the token back before its end.
+        let target = kept
+            .as_ref()
+            .and_then(|parts| parts.uri.path_and_query().cloned());
+        let traffic = &self.worker.shared.traffic;
+        let asked = self.asked(target.as_ref().map_or("/", |target| target.as_str()));
+        let client = &self.errand.admitted.client;
+        let renewed = traffic.authorize_again(client, &asked, &seen).await;
+        let (Ok(renewed), Some(parts)) = (renewed, kept) else {
+            return Ok(relayed(response, lease, Some(&seen), &method));
+        };
+        drop((response, lease));
+        let request = self
+            .composed(parts, Outgoing::Whole(None), Some(&renewed))
+            .await?;
+        let (response, lease) = self.send(request, true).await?;
+        Ok(relayed(response, lease, Some(&renewed), &method))
+    }
+
+    /// The request as it goes upstream.
+    async fn composed(
+        &self,
+        mut parts: Parts,
+        mut body: Outgoing,
+        pass: Option<&Pass>,
+    ) -> Result<Request<Outgoing>, Refusal> {
+        let authority = &self.errand.authority;
+        let signing = pass.and_then(|pass| pass.signing.as_ref());
+        let signed = signing.map(|signing| signing::read(&parts, signing, authority));
+        match (signing, signed.transpose()?) {
+            (Some(signing), Some(Signed::Anew(claim))) => {
+                self.edit(&mut parts, pass, None)?;
+                let now = self.worker.shared.traffic.now();
+                signing::renew(&mut parts, &mut body, &claim, signing, authority, now).await?;
+            }
+            (Some(_), Some(Signed::ByOthers)) => self.edit(&mut parts, None, None)?,
+            _ => self.edit(&mut parts, pass, None)?,
+        }
+        Ok(Request::from_parts(parts, body))
+    }
+
+    fn edit(
+        &self,
+        parts: &mut Parts,
+        pass: Option<&Pass>,
+        switching: Option<HeaderValue>,
+    ) -> Result<(), Refusal> {
+        let token = &self.errand.admitted.token;
+        let is_token = |value: &str| value == token.reveal();
+        let text = path_and_query(&parts.uri, pass, &is_token);
+        let unreadable = |_| Refusal::new(400, "bad_path", "The path cannot be read");
+        parts.uri = text.parse::<Uri>().map_err(unreadable)?;
+        request_headers(&mut parts.headers, pass, token, switching);
+        Ok(())
+    }
+
+    /// Sends a request; once more over a new connection where the old one was
+    /// hung up on before it took anything.
+    async fn send(
+        &self,
+        request: Request<Outgoing>,
+        is_empty: bool,
+    ) -> Result<(Response<Incoming>, Option<Lease>), Refusal> {
+        let place = Place {
+            authority: self.errand.authority.clone(),
+            is_tls: self.errand.is_tls,
+            wants_http2: self.is_http2,
+        };
+        let Worker { pool, shared, .. } = &**self.worker;
+        let repeatable = (is_empty && is_idempotent(request.method())).then(|| head_of(&request));
+        let channel = pool.channel(&place, &shared.dialer, false).await?;
+        let request = self.addressed(request, &channel)?;
+        let failed = match channel.send(request, pool, &place).await {
+            Ok(answered) => return Ok(answered),
+            Err(failed) => failed,
+        };
+        let Unanswered {
+            request, was_used, ..
+        } = failed;
+        let again = request.or_else(|| repeatable.filter(|_| was_used));
+        let Some(request) = again.filter(|_| was_used) else {
+            return Err(failed.refusal);
+        };
+        let channel = pool.channel(&place, &shared.dialer, true).await?;
+        let request = self.addressed(request, &channel)?;
+        let answered = channel.send(request, pool, &place).await;
+        answered.map_err(|failed| failed.refusal)
+    }
+
+    /// The request with its authority where the channel's protocol has it.
+    fn addressed(
+        &self,
+        mut request: Request<Outgoing>,
+        channel: &Channel,
+    ) -> Result<Request<Outgoing>, Refusal> {
+        let Errand {
+            is_tls, authority, ..
+        } = self.errand;
+        let target = request.uri().path_and_query().cloned();
+        let target = target.as_ref().map_or("/", |target| target.as_str());
+        let header = authority.header(usual_port(*is_tls));
+        let unreadable = || Refusal::new(400, "bad_path", "The path cannot be read");
+        match channel {
+            Channel::Http2(..) => {
+                let scheme = if *is_tls { "https" } else { "http" };
+                let whole: Uri = format!("{scheme}://{header}{target}")
+                    .parse()
+                    .map_err(|_| unreadable())?;
+                *request.uri_mut() = whole;
+                *request.version_mut() = Version::HTTP_2;
+                request.headers_mut().remove(HOST);
+            }
+            Channel::Http1(..) => {
+                if !is_tls {
+                    self.address_proxied(&mut request, &header)?;
+                }
+                *request.version_mut() = Version::HTTP_11;
+                let value = HeaderValue::from_str(&header).map_err(|_| unreadable())?;
+                request.headers_mut().insert(HOST, value);
+                if self.is_http2 {
+                    join_cookies(request.headers_mut());
+                }
+            }
+        }
+        Ok(request)
+    }
+
+    /// A proxy before us wants the whole address of what it can read.
+    fn address_proxied(
+        &self,
+        request: &mut Request<Outgoing>,
+        header: &str,
+    ) -> Result<(), Refusal> {
+        let address = super::tunnel::address(&self.errand.authority, false);
+        let dialer = &self.worker.shared.dialer;
+        let goes_through = dialer
+            .is_proxied(&address)
+            .map_err(|error| super::tunnel::answer_to(&error))?;
+        if !goes_through {
+            return Ok(());
+        }
+        let target = request.uri().path_and_query().cloned();
+        let target = target.as_ref().map_or("/", |target| target.as_str());
+        let unreadable = |_| Refusal::new(400, "bad_path", "The path cannot be read");
+        *request.uri_mut() = format!("http://{header}{target}")
+            .parse()
+            .map_err(unreadable)?;
+        let authorization = dialer
+            .proxy_authorization(&address)
+            .map_err(|error| super::tunnel::answer_to(&error))?;
+        if let Some(value) = authorization
+            && let Ok(mut value) = HeaderValue::from_str(value.reveal())
+        {
+            value.set_sensitive(true);
+            request
+                .headers_mut()
+                .insert(hyper::header::PROXY_AUTHORIZATION, value);
+        }
+        Ok(())
+    }
+
+    /// A request that changes the protocol, such as to WebSocket.
+    async fn switch(
+        &self,
+        parts: &mut Parts,
+        body: Incoming,
+        pass: Option<&Pass>,
+        switched: OnUpgrade,
+    ) -> Result<Response<Body>, Refusal> {
+        let protocol = parts.headers.get(UPGRADE).cloned();
+        self.edit(parts, pass, protocol)?;
+        let mut request = Request::new(Outgoing::Streamed(body));
+        *request.method_mut() = parts.method.clone();
+        *request.uri_mut() = parts.uri.clone();
+        *request.headers_mut() = std::mem::take(&mut parts.headers);
+        let header = self.errand.authority.header(usual_port(self.errand.is_tls));
+        if let Ok(value) = HeaderValue::from_str(&header) {
+            request.headers_mut().insert(HOST, value);
+        }
+        upgrade::switch(self.worker, self.errand, request, pass, switched).await
+    }
+}
+
+fn bad_path(bad: BadPath) -> Refusal {
+    Refusal::new(400, "bad_path", format!("The path is refused: {bad}"))
+        .with_hint("Send a path that can be read in one way only")
+}
+
+fn is_upgrade(request: &Request<Incoming>) -> bool {
+    request.version() == Version::HTTP_11
+        && request.headers().contains_key(UPGRADE)
+        && request
+            .headers()
+            .get_all(hyper::header::CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|name| name.trim().eq_ignore_ascii_case("upgrade"))
+}
+
+/// Methods that may be sent again (RFC 9110, 9.2.2).
+fn is_idempotent(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
+    )
+}
+
+/// The same request without its body, which is empty.
+fn head_of(request: &Request<Outgoing>) -> Request<Outgoing> {
+    let mut copy = Request::new(Outgoing::Whole(None));
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}
+
+/// HTTP/2 may send cookies in pieces; HTTP/1.1 may not (RFC 9113, 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut pieces = headers.get_all(COOKIE).iter();
+    let (Some(first), Some(second)) = (pieces.next(), pieces.next()) else {
+        return;
+    };
+    let mut joined = first.as_bytes().to_vec();
+    for piece in std::iter::once(second).chain(pieces) {
+        joined.extend_from_slice(b"; ");
+        joined.extend_from_slice(piece.as_bytes());
+    }
+    if let Ok(mut value) = HeaderValue::from_bytes(&joined) {
+        value.set_sensitive(true);
+        headers.insert(COOKIE, value);
+    }
+}
+
+/// An upstream's answer on its way back.
+fn relayed(
+    response: Response<Incoming>,
+    lease: Option<Lease>,
+    pass: Option<&Pass>,
+    method: &Method,
+) -> Response<Body> {
+    let (mut parts, incoming) = response.into_parts();
+    let redactor = pass.map(|pass| &pass.redactor);
+    let redactor = redactor.filter(|redactor| !redactor.is_empty());
+    response_headers(&mut parts.headers, redactor);
+    let has_body = *method != Method::HEAD
+        && parts.status != StatusCode::NO_CONTENT
+        && parts.status != StatusCode::NOT_MODIFIED
+        && !incoming.is_end_stream();
+    let coding = redactor
+        .filter(|_| has_body && is_text(&parts.headers))
+        .and_then(|_| parts.headers.get(CONTENT_ENCODING)?.to_str().ok())
+        .and_then(Coding::parse)
+        .filter(|coding| !coding.is_identity());
+    if coding.is_some() {
+        // It goes on opened: another body than the one that these describe.
+        parts.headers.remove(CONTENT_ENCODING);
+        parts.headers.remove(CONTENT_LENGTH);
+        weaken(&mut parts.headers);
+    }
+    parts.version = Version::HTTP_11;
+    let body = Body::relayed(incoming, lease, coding, redactor);
+    Response::from_parts(parts, body)
+}
+
+/// An entity's tag that holds for the same content in another form.
+fn weaken(headers: &mut HeaderMap) {
+    let Some(tag) = headers.get(ETAG).and_then(|tag| tag.to_str().ok()) else {
+        return;
+    };
+    if !tag.starts_with("W/")
+        && let Ok(weak) = HeaderValue::from_str(&format!("W/{tag}"))
+    {
+        headers.insert(ETAG, weak);
+    }
+}
+
+/// Whether a body is text that people or programs read. What is not, such as
+/// an archive, keeps its compression.
+fn is_text(headers: &HeaderMap) -> bool {
+    let Some(kind) = headers.get(CONTENT_TYPE) else {
+        return true;
+    };
+    let kind = kind.to_str().unwrap_or_default().to_ascii_lowercase();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    kind.starts_with("text/")
+        || kind.ends_with("+json")
+        || kind.ends_with("+xml")
+        || [
+            "json",
+            "xml",
+            "javascript",
+            "x-ndjson",
+            "jsonl",
+            "x-www-form-urlencoded",
+            "graphql",
+            "yaml",
+            "x-yaml",
+            "toml",
+            "sql",
+        ]
+        .iter()
+        .any(|known| kind.strip_prefix("application/") == Some(known))
+}

@@ -1,0 +1,183 @@
+//! The gateway: programs' requests on their way to providers.
+//!
+//! Three ways in: CONNECT, whose TLS is opened only for hosts of connections;
+//! absolute addresses for plain http; and `/api/PROVIDER/…`. Whichever way,
+//! one authority is pinned, the broker is asked, and what it gives is put in.
+//! Both directions are streamed. A refusal sends nothing upstream.
+//!
+//! Connections are dealt out to a few threads, and each lives on its thread
+//! alone: a request and its answer pass through one task.
+
+mod answer;
+pub mod authority;
+mod authorization;
+mod body;
+mod connect;
+pub mod decode;
+mod door;
+mod edit;
+mod forward;
+mod h1;
+mod intercept;
+mod leaves;
+mod listen;
+mod path_form;
+mod pool;
+mod prefixed;
+mod service;
+mod signing;
+mod target;
+mod tunnel;
+mod upgrade;
+mod worker;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+use tokio_rustls::rustls::ServerConfig;
+
+use self::authority::Authority;
+use self::leaves::Leaves;
+use self::worker::{Worker, run_worker};
+use crate::broker::traffic::Traffic;
+use crate::error::{Error, Kind, Result};
+use crate::net::{self, Dialer};
+use crate::provider::Host;
+
+pub use self::listen::Listener;
+
+/// How often one that stops looks whether all is done.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// What a gateway is made of.
+pub struct Settings {
+    /// Where clients come in.
+    pub listeners: Vec<Listener>,
+    /// What speaks for hosts, if there is any host to speak for.
+    pub authority: Option<Authority>,
+    /// How the world is reached.
+    pub network: net::Settings,
+    /// What happens to requests that no connection is for.
+    pub unmatched: Unmatched,
+    /// TLS of the listeners themselves.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// How many threads carry it.
+    pub threads: usize,
+    /// Who is told of requests.
+    pub log: Option<Log>,
+}
+
+/// What happens to requests that no connection is for.
+#[derive(Debug, Clone, Default)]
+pub enum Unmatched {
+    /// They go through, untouched.
+    #[default]
+    Through,
+    /// They go nowhere, but for those to these hosts.
+    Denied(Vec<Host>),
+}
+
+/// Hears of each request.
+pub type Log = Arc<dyn Fn(&Line<'_>) + Send + Sync>;
+
+/// One request, without anything that could be a secret.
+pub struct Line<'a> {
+    /// Who asked.
+    pub client: &'a str,
+    /// The method.
+    pub method: &'a str,
+    /// The host and port.
+    pub authority: &'a str,
+    /// The path as the client wrote it, without its query.
+    pub path: &'a str,
+    /// Whose credential went with it.
+    pub connection: Option<&'a str>,
+    /// What was answered.
+    pub status: u16,
+    /// How long the answer's head took.
+    pub took: Duration,
+}
+
+/// What all threads share.
+struct Shared {
+    traffic: Arc<Traffic>,
+    leaves: Option<Leaves>,
+    dialer: Dialer,
+    unmatched: Unmatched,
+    tls: Option<Arc<ServerConfig>>,
+    log: Option<Log>,
+    /// How many connections of clients are open.
+    open: AtomicUsize,
+}
+
+/// A gateway that runs until its process ends.
+pub struct Gateway {
+    stop: watch::Sender<bool>,
+    shared: Arc<Shared>,
+}
+
+impl Gateway {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// The system gives no thread or event queue.
+    pub fn start(settings: Settings, traffic: Arc<Traffic>) -> Result<Self> {
+        let clock = Arc::clone(&traffic);
+        let shared = Arc::new(Shared {
+            leaves: settings
+                .authority
+                .map(|authority| Leaves::new(authority, move || clock.now())),
+            traffic,
+            dialer: Dialer::new(settings.network),
+            unmatched: settings.unmatched,
+            tls: settings.tls,
+            log: settings.log,
+            open: AtomicUsize::new(0),
+        });
+        let (stop, stopping) = watch::channel(false);
+        let count = settings.threads.max(1);
+        let (senders, receivers): (Vec<_>, Vec<_>) =
+            (0..count).map(|_| mpsc::unbounded_channel()).unzip();
+        let mut listeners = Some(settings.listeners);
+        for (number, incoming) in receivers.into_iter().enumerate() {
+            let worker = Worker::new(Arc::clone(&shared), stopping.clone());
+            let senders = senders.clone();
+            let listeners = listeners.take().unwrap_or_default();
+            thread::Builder::new()
+                .name(format!("gateway-{number}"))
+                .spawn(move || run_worker(worker, incoming, listeners, senders, number))
+                .map_err(|error| {
+                    Error::new(Kind::Failed, "Cannot start a thread").with_source(error)
+                })?;
+        }
+        Ok(Self { stop, shared })
+    }
+
+    /// Takes no new connection, and gives those that are open so long.
+    pub fn stop(self, drain: Duration) {
+        let _ = self.stop.send(true);
+        let end = Instant::now() + drain;
+        while self.shared.open.load(Ordering::Relaxed) > 0 && Instant::now() < end {
+            thread::park_timeout(LOOK);
+        }
+    }
+}
+
+impl Unmatched {
+    fn allows(&self, host: &crate::provider::HostName) -> bool {
+        match self {
+            Self::Through => true,
+            Self::Denied(except) => except.iter().any(|entry| entry.matches(host)),
+        }
+    }
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Gateway")
+    }
+}
