@@ -1,20 +1,24 @@
 //! What this process tells the system about itself: that its memory is not to
-//! be dumped, read by its neighbours, or written to swap.
+//! be dumped, read by its neighbours, or written to swap; and what it was given
+//! by whoever started it, for its own children.
+
+pub mod signals;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io;
 
-use rustix::fd::BorrowedFd;
+use rustix::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use rustix::param::page_size;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit, test_kill_process};
 
 use crate::secret::SecretBuffer;
 
-/// The limits that this process was started with, for the children that
-/// should have them back.
+/// What this process was started with, for the children that should have it
+/// back.
 #[derive(Debug, Clone)]
 pub struct Inherited {
     core: Rlimit,
+    ignored: signals::Ignored,
 }
 
 /// Makes this process undumpable and forbids core files. Called before
@@ -24,6 +28,7 @@ pub struct Inherited {
 /// The system refused, which it has no reason to do.
 pub fn harden() -> io::Result<Inherited> {
     let core = getrlimit(Resource::Core);
+    let ignored = signals::Ignored::now();
     // The soft limit only: the hard one stays, so that children can have
     // their setting back.
     setrlimit(
@@ -35,17 +40,25 @@ pub fn harden() -> io::Result<Inherited> {
     )?;
     #[cfg(target_os = "linux")]
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
-    Ok(Inherited { core })
+    Ok(Inherited { core, ignored })
 }
 
 impl Inherited {
-    /// Gives this process its core limit back, just before it becomes the
-    /// child. (Executing a program makes the process dumpable again.)
+    /// Gives this process back its core limit and the signals that it was to
+    /// ignore, just before it becomes the child. (Executing a program makes
+    /// the process dumpable again.) Calls nothing that a child must not call
+    /// between fork and exec.
     ///
     /// # Errors
     /// The system refused to raise the soft limit to what it was.
     pub fn restore(&self) -> io::Result<()> {
+        self.ignored.restore();
         Ok(setrlimit(Resource::Core, self.core)?)
+    }
+
+    /// The signals that we were told to ignore.
+    pub fn ignored(&self) -> signals::Ignored {
+        self.ignored
     }
 }
 
@@ -152,6 +165,25 @@ pub fn read_descriptor(number: u32, limit: usize) -> io::Result<SecretBuffer> {
     with_descriptor(number, |descriptor| {
         SecretBuffer::read_from(descriptor, 0, limit)
     })
+}
+
+/// Takes a descriptor that whoever started us left open for us, and keeps it
+/// from our own children.
+///
+/// # Errors
+/// It is not open.
+#[allow(unsafe_code)] // A descriptor by its number has no owner that the compiler knows.
+pub fn take_descriptor(number: u32) -> io::Result<OwnedFd> {
+    with_descriptor(number, |descriptor| {
+        Ok(rustix::io::fcntl_setfd(
+            descriptor,
+            rustix::io::FdFlags::CLOEXEC,
+        )?)
+    })?;
+    let number = i32::try_from(number).map_err(|_| rustix::io::Errno::BADF)?;
+    // SAFETY: it is open, it was handed to this process to own, and the caller
+    // takes each number once.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 #[allow(unsafe_code)] // A descriptor by its number has no owner that the compiler knows.

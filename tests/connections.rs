@@ -910,7 +910,6 @@ fn run_fails_with_125_before_the_program_begins() {
         &["run", "--mode", "env"],
         &["run", "--mode", "nonsense", "--", "true"],
         &["run", "--mode", "env", "--bogus", "--", "true"],
-        &["run", "--", "true"],
     ] {
         let failed = environment.vault(arguments).finish();
         assert_eq!(failed.code, Some(125), "{failed}");

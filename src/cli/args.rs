@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::command::{
     agent, backups, ca, completions, connection, doctor, export, get, history, import, init, list,
-    login, logout, man, provider, rekey, run, scan, secret, unlock, verify,
+    login, logout, man, provider, rekey, run, scan, secret, serve, unlock, verify,
 };
 use super::global::Global;
 
@@ -90,6 +90,7 @@ pub enum Command {
     Export(export::ExportArgs),
     /// Run a program with credentials
     Run(run::RunArgs),
+    Serve(serve::ServeArgs),
     /// Remove a credential
     Logout(logout::LogoutArgs),
     /// Store a plain secret, such as DATABASE_URL

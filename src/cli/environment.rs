@@ -54,6 +54,11 @@ pub struct Environment {
     pub has_display: bool,
     /// `SSH_CONNECTION`, `SSH_TTY` or `SSH_CLIENT`: the person is elsewhere.
     pub is_remote: bool,
+    /// `LISTEN_FDS`, where `LISTEN_PID` is us: so many descriptors from 3 on
+    /// are sockets that systemd listens on for us.
+    pub listen_descriptors: u32,
+    /// `NOTIFY_SOCKET`: where systemd hears that we are ready.
+    pub notify_socket: Option<OsString>,
     /// `AGEDEBUG`, which would have plugins print keys.
     pub age_debug: bool,
 }
@@ -104,8 +109,19 @@ impl Environment {
             is_remote: ["SSH_CONNECTION", "SSH_TTY", "SSH_CLIENT"]
                 .iter()
                 .any(|name| set(name).is_some()),
+            listen_descriptors: listen_descriptors(&set),
+            notify_socket: set("NOTIFY_SOCKET"),
             age_debug: set("AGEDEBUG").is_some(),
         }
+    }
+}
+
+/// How many sockets systemd hands to this very process (sd_listen_fds(3)).
+fn listen_descriptors(set: &impl Fn(&str) -> Option<OsString>) -> u32 {
+    let number = |name: &str| set(name)?.to_str()?.parse::<u32>().ok();
+    match (number("LISTEN_PID"), number("LISTEN_FDS")) {
+        (Some(process), Some(count)) if process == std::process::id() => count,
+        _ => 0,
     }
 }
 
@@ -124,6 +140,11 @@ pub const VAULT_VARIABLES: [&str; 11] = [
     "VAULT_FINGERPRINT",
     "VAULT_NO_INPUT",
 ];
+
+/// The whole environment, for a child that is given most of it.
+pub fn whole() -> Vec<(OsString, OsString)> {
+    std::env::vars_os().collect()
+}
 
 /// The variables that a browser needs to come up on the desktop; it has no
 /// business with any other.

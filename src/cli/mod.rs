@@ -13,6 +13,7 @@ mod environment;
 mod fields;
 mod form;
 mod fresh;
+mod gateway;
 mod global;
 mod input;
 mod manual;
@@ -101,6 +102,7 @@ fn run(command: args::Command, context: &context::Context) -> Result<u8> {
         Command::Remove(args) => command::logout::remove(&args, context),
         Command::Provider(args) => command::provider::run(&args, context),
         Command::Inspect(args) => command::provider::inspect(&args, context),
+        Command::Serve(args) => command::serve::run(&args, context),
         Command::Agent(args) => command::agent::run(&args, context),
         Command::Ca(args) => command::ca::run(&args, context),
         Command::Import(args) => command::import::run(&args, context),

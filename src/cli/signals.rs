@@ -31,7 +31,12 @@ pub struct Signals {
     registered: Arc<Mutex<bool>>,
     /// Set while signals are not held.
     unheld: Arc<AtomicBool>,
+    /// The same for SIGQUIT, which ends the program where the other one of
+    /// its kind only stops it.
+    unended: Arc<AtomicBool>,
     stopping_registered: Arc<Mutex<bool>>,
+    /// Set once somebody else decides what ends the program.
+    given_over: Arc<AtomicBool>,
 }
 
 impl Signals {
@@ -51,6 +56,7 @@ impl Signals {
         self.unwatched.store(false, Ordering::SeqCst);
         Ok(Watch {
             unwatched: Arc::clone(&self.unwatched),
+            given_over: Arc::clone(&self.given_over),
             handlers,
             speaks,
             thread: Some(thread),
@@ -60,9 +66,16 @@ impl Signals {
     /// Keeps a signal from ending the program until what this gives is
     /// dropped; one that came meanwhile then does.
     pub fn hold(&self) -> io::Result<Held> {
-        self.register()?;
         let which = Arc::new(AtomicUsize::new(0));
         let mut handlers = Vec::new();
+        if self.is_given_over() {
+            return Ok(Held {
+                free: Vec::new(),
+                handlers,
+                which,
+            });
+        }
+        self.register()?;
         self.register_stopping()?;
         for signal in ENDING.into_iter().chain(STOPPING) {
             let number = usize::try_from(signal).unwrap_or_default();
@@ -70,11 +83,26 @@ impl Signals {
         }
         self.unwatched.store(false, Ordering::SeqCst);
         self.unheld.store(false, Ordering::SeqCst);
+        self.unended.store(false, Ordering::SeqCst);
+        let free = [&self.unwatched, &self.unheld, &self.unended];
         Ok(Held {
-            free: [Arc::clone(&self.unwatched), Arc::clone(&self.unheld)],
+            free: free.into_iter().map(Arc::clone).collect(),
             handlers,
             which,
         })
+    }
+
+    /// From here on nothing here ends the program, nor a prompt or a hold
+    /// that is over: whoever calls this has handlers of its own. Ctrl-Z stops
+    /// the program as before.
+    pub fn give_over(&self) {
+        self.given_over.store(true, Ordering::SeqCst);
+        self.unwatched.store(false, Ordering::SeqCst);
+        self.unended.store(false, Ordering::SeqCst);
+    }
+
+    fn is_given_over(&self) -> bool {
+        self.given_over.load(Ordering::SeqCst)
     }
 
     fn register_stopping(&self) -> io::Result<()> {
@@ -82,8 +110,9 @@ impl Signals {
         let mut registered = registered.unwrap_or_else(PoisonError::into_inner);
         if !*registered {
             self.unheld.store(true, Ordering::SeqCst);
-            for signal in STOPPING {
-                flag::register_conditional_default(signal, Arc::clone(&self.unheld))?;
+            self.unended.store(true, Ordering::SeqCst);
+            for (signal, free) in [(SIGQUIT, &self.unended), (SIGTSTP, &self.unheld)] {
+                flag::register_conditional_default(signal, Arc::clone(free))?;
             }
             *registered = true;
         }
@@ -96,7 +125,8 @@ impl Signals {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if !*registered {
-            self.unwatched.store(true, Ordering::SeqCst);
+            self.unwatched
+                .store(!self.is_given_over(), Ordering::SeqCst);
             for signal in ENDING {
                 flag::register_conditional_default(signal, Arc::clone(&self.unwatched))?;
             }
@@ -109,7 +139,7 @@ impl Signals {
 /// Signals that wait.
 #[derive(Debug)]
 pub struct Held {
-    free: [Arc<AtomicBool>; 2],
+    free: Vec<Arc<AtomicBool>>,
     handlers: Vec<SigId>,
     which: Arc<AtomicUsize>,
 }
@@ -132,6 +162,7 @@ impl Drop for Held {
 #[derive(Debug)]
 pub struct Watch {
     unwatched: Arc<AtomicBool>,
+    given_over: Arc<AtomicBool>,
     handlers: Vec<SigId>,
     speaks: UnixStream,
     thread: Option<JoinHandle<()>>,
@@ -139,7 +170,8 @@ pub struct Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.unwatched.store(true, Ordering::SeqCst);
+        let is_free = !self.given_over.load(Ordering::SeqCst);
+        self.unwatched.store(is_free, Ordering::SeqCst);
         for handler in self.handlers.drain(..) {
             low_level::unregister(handler);
         }

@@ -56,6 +56,12 @@ impl Terminal {
         Box::new(self.signals.hold().ok())
     }
 
+    /// From here on no signal ends the program by what stands here: a child
+    /// has the terminal, and who waits for it decides.
+    pub fn give_over(&self) {
+        self.signals.give_over();
+    }
+
     /// Warns of something once.
     pub fn warn_once(&self, message: &str) {
         if self.is_new(message) {

@@ -20,7 +20,7 @@ const MOST: usize = 1024;
 /// The leaves of one authority.
 #[derive(Clone)]
 pub(super) struct Leaves {
-    authority: Arc<Authority>,
+    authority: Arc<Mutex<Arc<Authority>>>,
     clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     known: Arc<Mutex<HashMap<HostName, Leaf>>>,
 }
@@ -37,7 +37,7 @@ impl Leaves {
         clock: impl Fn() -> Timestamp + Send + Sync + 'static,
     ) -> Self {
         Self {
-            authority: Arc::new(authority),
+            authority: Arc::new(Mutex::new(Arc::new(authority))),
             clock: Arc::new(clock),
             known: Arc::default(),
         }
@@ -45,7 +45,24 @@ impl Leaves {
 
     /// Whether there can be a certificate for this host.
     pub(super) fn covers(&self, host: &HostName) -> bool {
-        self.authority.covers(host)
+        self.authority().covers(host)
+    }
+
+    fn authority(&self) -> Arc<Authority> {
+        let authority = self.authority.lock();
+        Arc::clone(&authority.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Another authority: its leaves are made anew.
+    pub(super) fn replace(&self, authority: Authority) {
+        let mut own = self
+            .authority
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *own = Arc::new(authority);
+        drop(own);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.clear();
     }
 
     /// What speaks TLS for a host, from what is at hand.
@@ -70,7 +87,7 @@ impl Leaves {
     /// Makes a leaf and keeps it.
     pub(super) fn make(&self, host: &HostName) -> Result<TlsAcceptor, AuthorityError> {
         let now = (self.clock)();
-        let (certificate, key) = self.authority.leaf(host, now)?;
+        let (certificate, key) = self.authority().leaf(host, now)?;
         let certified = CertifiedKey::new(vec![certificate], key);
         let HostName::Name(name) = host else {
             return Err(AuthorityError::NotPermitted);

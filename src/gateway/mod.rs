@@ -157,6 +157,13 @@ impl Gateway {
         Ok(Self { stop, shared })
     }
 
+    /// Speaks for hosts with another authority from now on.
+    pub fn speak_with(&self, authority: Authority) {
+        if let Some(leaves) = &self.shared.leaves {
+            leaves.replace(authority);
+        }
+    }
+
     /// Takes no new connection, and gives those that are open so long.
     pub fn stop(self, drain: Duration) {
         let _ = self.stop.send(true);

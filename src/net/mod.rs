@@ -26,8 +26,8 @@ use crate::secret::Secret;
 
 pub use self::address::{Address, BadAddress};
 pub use self::dialer::{Alpn, Dialed, Dialer, Reach, Stream};
-pub use self::proxy::{BadProxy, Proxies, ProxyVariables};
-pub use self::roots::Roots;
+pub use self::proxy::{BadProxy, Exception, Proxies, ProxyVariables};
+pub use self::roots::{Roots, system_file};
 pub use self::wait::wait_for;
 
 /// More of a body than this is not read: who we talk to is not trusted.

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::address::Address;
-use crate::provider::HostName;
+use crate::provider::{Host, HostName};
 use crate::secret::Secret;
 
 /// What the variables hold; the lower-case form of each wins, as in curl.
@@ -51,7 +51,9 @@ pub struct BadProxy {
     reason: String,
 }
 
-enum Exception {
+/// One entry of `no_proxy`.
+pub enum Exception {
+    /// No proxy at all.
     Everything,
     /// This host and what is under it, at this port if there is one.
     Under(String, Option<u16>),
@@ -173,7 +175,8 @@ fn percent_decoded(text: &str) -> Vec<u8> {
 }
 
 impl Exception {
-    fn parse(entry: &str) -> Option<Self> {
+    /// Reads an entry; none where it cannot be told what it means.
+    pub fn parse(entry: &str) -> Option<Self> {
         let entry = entry.trim();
         if entry == "*" {
             return Some(Self::Everything);
@@ -194,6 +197,31 @@ impl Exception {
         };
         let name = name.trim_start_matches("*.").trim_matches('.');
         (!name.is_empty()).then(|| Self::Under(name.to_ascii_lowercase(), port))
+    }
+
+    /// Whether some client could take this to cover a host that `pattern`
+    /// speaks of. Clients do not agree: some know ports, some take `le.com`
+    /// for the end of `example.com`. Here the widest reading counts.
+    pub fn may_cover(&self, pattern: &Host) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Under(name, _) => pattern.may_end_in(name),
+            Self::Address(_) | Self::Network(..) => pattern
+                .exact()
+                .is_some_and(|address| self.covers_address(address)),
+        }
+    }
+
+    /// Whether this covers an address at whatever port.
+    pub fn covers_address(&self, address: &HostName) -> bool {
+        match (self, address) {
+            (Self::Everything, _) => true,
+            (Self::Address(own), HostName::Address(address)) => own.ip() == *address,
+            (Self::Network(network, bits), HostName::Address(address)) => {
+                begins_alike(*network, *address, *bits)
+            }
+            _ => false,
+        }
     }
 
     fn covers(&self, host: &HostName, port: u16) -> bool {

@@ -12,8 +12,8 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 /// Larger files are no list of roots.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
-/// Where systems keep their roots in one file.
-#[cfg(not(target_os = "macos"))]
+/// Where systems keep their roots in one file. (macOS has the last but one,
+/// for its own OpenSSL; what it trusts itself lies elsewhere.)
 const USUAL: [&str; 7] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
@@ -83,6 +83,11 @@ impl Roots {
     }
 }
 
+/// The file of the system's roots, where it has one.
+pub fn system_file() -> Option<&'static Path> {
+    USUAL.iter().map(Path::new).find(|path| path.is_file())
+}
+
 /// A pipe could keep us waiting, and a device has no end.
 fn check_file(path: &Path) -> Result<(), String> {
     let cannot = |reason: &str| format!("SSL_CERT_FILE={} {reason}", path.display());
@@ -97,8 +102,8 @@ fn check_file(path: &Path) -> Result<(), String> {
 #[cfg(not(target_os = "macos"))]
 fn system_certificates() -> Vec<CertificateDer<'static>> {
     // Not by the crate's own search, which asks the environment again.
-    let file = USUAL.iter().map(Path::new).find(|path| path.is_file());
-    file.map(|file| load_certs_from_paths(Some(file), None).certs)
+    system_file()
+        .map(|file| load_certs_from_paths(Some(file), None).certs)
         .unwrap_or_default()
 }
 

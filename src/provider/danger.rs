@@ -31,6 +31,14 @@ pub(super) fn matches_foreign_hosts(expression: &Hir) -> bool {
     })
 }
 
+/// Whether a host that the expression matches may end in `text`.
+pub(super) fn may_end_in(expression: &Hir, text: &str) -> bool {
+    endings(expression).iter().any(|ending| {
+        let known = ending.text.as_str();
+        known.ends_with(text) || (ending.open && text.ends_with(known))
+    })
+}
+
 /// Whether all hosts under `domain` are its owner's to give out, as far as
 /// its form tells: it has two labels, and is none of the second levels that
 /// registries sell names under (`co.uk`, `com.au`). Short labels under a

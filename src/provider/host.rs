@@ -250,6 +250,19 @@ impl Host {
         }
     }
 
+    /// Whether a name that the entry speaks of may end in `text`, wherever a
+    /// label begins; yes where that cannot be told.
+    pub fn may_end_in(&self, text: &str) -> bool {
+        match &self.pattern {
+            HostPattern::Exact(HostName::Name(name)) => name.ends_with(text),
+            HostPattern::Exact(HostName::Address(_)) | HostPattern::BaseUrl => false,
+            HostPattern::Under(suffix) => suffix.ends_with(text) || text.ends_with(suffix.as_str()),
+            HostPattern::Expression(pattern) => pattern
+                .syntax()
+                .map_or(true, |syntax| danger::may_end_in(&syntax, text)),
+        }
+    }
+
     /// Whether the entry's path, if it has one, leads to `path`.
     pub fn covers(&self, path: &str) -> bool {
         self.path.as_deref().is_none_or(|own| {

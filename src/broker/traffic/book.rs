@@ -41,8 +41,7 @@ pub struct Book {
     defaults: BTreeMap<ProviderName, DefaultOf>,
     /// The agents by the digests of their tokens.
     pub(super) agents: HashMap<String, Arc<Agent>>,
-    /// What could not be taken in, in sentences.
-    pub(super) troubles: Vec<String>,
+    troubles: Vec<String>,
 }
 
 /// One connection, ready to be used.
@@ -234,9 +233,29 @@ impl Book {
         self.entries.iter().map(|entry| &entry.definition)
     }
 
-    /// All connections.
-    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().map(AsRef::as_ref)
+    /// What could not be taken in, in sentences.
+    pub fn troubles(&self) -> &[String] {
+        &self.troubles
+    }
+
+    /// Of each provider the connection that is meant where none is named, or
+    /// its first.
+    pub fn usual(&self) -> Vec<&Entry> {
+        let mut usual: Vec<&Entry> = Vec::new();
+        for entry in &self.entries {
+            let provider = &entry.id.provider;
+            let is_default =
+                *self.default_of(provider) == DefaultOf::One(entry.id.connection.clone());
+            match usual
+                .iter_mut()
+                .find(|known| known.id.provider == *provider)
+            {
+                None => usual.push(entry),
+                Some(known) if is_default => *known = entry,
+                Some(_) => {}
+            }
+        }
+        usual
     }
 }
 

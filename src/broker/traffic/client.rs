@@ -14,7 +14,7 @@ pub enum Client {
     /// The program that `run` started.
     Run,
     /// The same, known by the placeholder of a provider alone.
-    Placeholder(ProviderName),
+    Placeholder(Arc<[ProviderName]>),
     /// An agent of `serve`.
     Agent(Arc<Agent>),
 }
@@ -24,7 +24,7 @@ impl Client {
     pub(super) fn may_use(&self, id: &ConnectionId) -> bool {
         match self {
             Self::Run => true,
-            Self::Placeholder(provider) => id.provider == *provider,
+            Self::Placeholder(providers) => providers.contains(&id.provider),
             Self::Agent(agent) => agent.may_use(id),
         }
     }
@@ -63,6 +63,14 @@ impl fmt::Display for Client {
 pub struct RunTokens {
     /// What stands in the proxy's address.
     pub token: Option<Secret>,
-    /// What the program holds in the place of each provider's key.
-    pub placeholders: Vec<(ProviderName, Secret)>,
+    /// What the program holds in the place of keys.
+    pub placeholders: Vec<Placeholder>,
+}
+
+/// A made-up key.
+pub struct Placeholder {
+    /// Whose key it stands for; several where they read one variable.
+    pub providers: Vec<ProviderName>,
+    /// What the program holds.
+    pub text: Secret,
 }

@@ -30,11 +30,11 @@ use crate::net;
 use crate::provider::{Catalog, Definition, HostName};
 use crate::seal::VaultKey;
 use crate::secret::Secret;
-use crate::vault::Store;
+use crate::vault::{Opened, Store};
 
 pub use self::book::{Book, Entry, Selection};
 pub use self::choose::Wanted;
-pub use self::client::{Client, RunTokens};
+pub use self::client::{Client, Placeholder, RunTokens};
 pub use self::pass::{Pass, PathStart, Signing};
 pub use self::refusal::Refusal;
 
@@ -107,7 +107,7 @@ pub struct Asked<'a> {
 impl Traffic {
     /// What answers, with the vault as it was just read.
     pub fn new(source: Source, tokens: RunTokens, book: Book) -> Self {
-        let texts = tokens.placeholders.iter().map(|(_, text)| text.reveal());
+        let texts = tokens.placeholders.iter().map(|known| known.text.reveal());
         let misplaced = (!tokens.placeholders.is_empty())
             .then(|| AhoCorasick::new(texts).ok())
             .flatten();
@@ -182,8 +182,8 @@ impl Traffic {
             return Ok(Some(Client::Run));
         }
         let placeholders = &self.tokens.placeholders;
-        if let Some((provider, _)) = placeholders.iter().find(|(_, own)| own.matches(token)) {
-            return Ok(Some(Client::Placeholder(provider.clone())));
+        if let Some(known) = placeholders.iter().find(|known| known.text.matches(token)) {
+            return Ok(Some(Client::Placeholder(known.providers.as_slice().into())));
         }
         let book = self.book()?;
         let found = book.agents.get(&digest_of(token));
@@ -356,8 +356,9 @@ impl Traffic {
     pub fn misplaced(&self, text: &[u8], own: Option<&ProviderName>) -> Option<&ProviderName> {
         let found = self.misplaced.as_ref()?.find_iter(text);
         found
-            .map(|found| &self.tokens.placeholders[found.pattern().as_usize()].0)
-            .find(|provider| Some(*provider) != own)
+            .map(|found| &self.tokens.placeholders[found.pattern().as_usize()].providers)
+            .find(|providers| own.is_none_or(|own| !providers.contains(own)))?
+            .first()
     }
 
     /// Whether there are placeholders at all.
@@ -388,10 +389,13 @@ impl Traffic {
         }
     }
 
-    /// What could not be taken in.
-    pub fn troubles(&self) -> Vec<String> {
-        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        current.book.troubles.clone()
+    /// The vault as it is now, for whoever has to change it.
+    ///
+    /// # Errors
+    /// It cannot be opened any more.
+    pub fn reopened(&self, store: Store) -> Checked<(Store, Opened)> {
+        let opened = store.open(self.source.key.clone())?;
+        Ok((store, opened))
     }
 
     /// The time.

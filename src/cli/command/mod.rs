@@ -21,5 +21,6 @@ pub mod rekey;
 pub mod run;
 pub mod scan;
 pub mod secret;
+pub mod serve;
 pub mod unlock;
 pub mod verify;

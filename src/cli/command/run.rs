@@ -1,11 +1,18 @@
 //! `run`: a program with credentials.
 
+mod accompany;
+mod bundle;
+mod child;
+mod stand_in;
+mod surroundings;
+
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use clap::{Args, ValueEnum};
 
+use self::accompany::accompany;
 use crate::broker::variables::{Naming, Variable, Wanted, collect};
 use crate::cli::context::Context;
 use crate::cli::environment::VAULT_VARIABLES;
@@ -37,8 +44,20 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     with: Vec<VariableName>,
     /// Do not renew tokens that are about to end
-    #[arg(long)]
+    #[arg(long, conflicts_with = "deny_unmatched")]
     no_refresh: bool,
+    /// Refuse requests that no connection is for
+    #[arg(long)]
+    deny_unmatched: bool,
+    /// Requests to this host are not refused; implies --deny-unmatched
+    #[arg(long, value_name = "HOST", value_delimiter = ',')]
+    allow: Vec<String>,
+    /// Also set *_BASE_URL, for clients that know no proxies
+    #[arg(long)]
+    base_urls: bool,
+    /// The program reaches nothing but the gateway, and sees neither the vault nor sockets (Linux)
+    #[arg(long)]
+    isolate: bool,
     /// The program and its arguments
     #[arg(required = true, last = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -52,9 +71,13 @@ enum Mode {
     Env,
 }
 
-/// Becomes the program; comes back only where that failed.
+/// Starts the program and tells its exit code, or becomes the program.
 pub fn run(args: &RunArgs, context: &Context) -> u8 {
-    match replace(args, context) {
+    let finished = match args.mode {
+        Mode::Proxy => accompany(args, context),
+        Mode::Env => replace(args, context),
+    };
+    match finished {
         Ok(code) => code,
         Err(error) => {
             context.output.error(&error);
@@ -63,19 +86,15 @@ pub fn run(args: &RunArgs, context: &Context) -> u8 {
     }
 }
 
-fn replace(args: &RunArgs, context: &Context) -> Result<u8> {
-    if args.mode == Mode::Proxy {
-        return Err(Error::new(
-            Kind::Failed,
-            "The proxy mode is not part of this version yet",
-        )
-        .with_hint("Put the keys into the program's environment: vault run --mode env -- CMD"));
-    }
-    let gathered = gather(args, context)?;
-    let (program, arguments) = args
-        .command
+fn split(command: &[OsString]) -> Result<(&OsString, &[OsString])> {
+    command
         .split_first()
-        .ok_or_else(|| Error::new(Kind::Usage, "Say what to run").with_hint("vault run --help"))?;
+        .ok_or_else(|| Error::new(Kind::Usage, "Say what to run").with_hint("vault run --help"))
+}
+
+fn replace(args: &RunArgs, context: &Context) -> Result<u8> {
+    let gathered = gather(args, context)?;
+    let (program, arguments) = split(&args.command)?;
     let mut command = Command::new(program);
     command.args(arguments);
     for variable in VAULT_VARIABLES {
@@ -120,6 +139,7 @@ fn gather(args: &RunArgs, context: &Context) -> Result<Vec<Variable>> {
     variables::gather(&Wanted::Named(&named), &naming, context)
 }
 
+/// Why it did not start, with the exit code that shells have for it.
 fn report(failed: &std::io::Error, program: &OsString, context: &Context) -> u8 {
     let name = crate::text::printable(&program.to_string_lossy()).into_owned();
     let (code, message, hint) = match failed.kind() {
