@@ -150,8 +150,9 @@ struct Search {
     steps: contiguous::NFA,
     /// Where it stands when nothing has begun.
     start: StateID,
-    /// For each other state, the length of the longest end of the text that
-    /// is the beginning of a form and not a whole one.
+    /// How much of the end of the text may be the start of a form, for each
+    /// state in which some is. A whole form that begins no longer one is not
+    /// here: what ends in it was written over and can go.
     holds: HashMap<StateID, usize>,
 }
 
@@ -237,11 +238,6 @@ struct Find {
 
 /// See [`Search::holds`].
 fn holds(steps: &contiguous::NFA, start: StateID, forms: &[&[u8]]) -> HashMap<StateID, usize> {
-    let walked = |text: &[u8]| {
-        text.iter().fold(start, |state, byte| {
-            steps.next_state(Anchored::No, state, *byte)
-        })
-    };
     let mut holds = HashMap::new();
     for form in forms {
         let mut state = start;
@@ -249,15 +245,6 @@ fn holds(steps: &contiguous::NFA, start: StateID, forms: &[&[u8]]) -> HashMap<St
             state = steps.next_state(Anchored::No, state, *byte);
             holds.insert(state, at + 1);
         }
-    }
-    // What ends in a whole form that begins no longer one may still end in
-    // the beginning of another. The shorter ones first: that beginning may be
-    // a whole form too.
-    let mut forms = forms.to_vec();
-    forms.sort_by_key(|form| form.len());
-    for form in forms {
-        let within = holds.get(&walked(&form[1..])).copied().unwrap_or(0);
-        holds.entry(walked(form)).or_insert(within);
     }
     holds
 }

@@ -46,7 +46,10 @@ pub(super) async fn forward(
         return Journey::new(worker, errand, &request).go(request).await.1;
     };
     let start = Instant::now();
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let method = request.method().clone();
+    // Some providers have keys in their paths, where a token stands then.
+    let token = errand.admitted.token.reveal();
+    let path = request.uri().path().replace(token, "TOKEN");
     let (connection, outcome) = Journey::new(worker, errand, &request).go(request).await;
     log(&Line {
         client: errand.admitted.client.name(),
@@ -149,7 +152,8 @@ impl<'a> Journey<'a> {
                 403,
                 "plain_http",
                 format!("{} gets its key over https only", authority.host),
-            ));
+            )
+            .with_hint(format!("Ask https://{}", authority.host)));
         }
         if self.worker.shared.unmatched.allows(&authority.host) && self.errand.provider.is_none() {
             return Ok(None);
@@ -212,7 +216,7 @@ impl<'a> Journey<'a> {
         let body = Outgoing::Streamed(body);
         let request = self.composed(parts, body, pass.as_deref()).await?;
         let method = request.method().clone();
-        let (response, lease) = self.send(request, is_empty).await?;
+        let (response, lease) = self.send(request, is_empty, pass.as_deref()).await?;
         let Some(seen) = pass else {
             return Ok(relayed(response, lease, None, &method));
         };
@@ -234,7 +238,7 @@ impl<'a> Journey<'a> {
         let request = self
             .composed(parts, Outgoing::Whole(None), Some(&renewed))
             .await?;
-        let (response, lease) = self.send(request, true).await?;
+        let (response, lease) = self.send(request, true, Some(&renewed)).await?;
         Ok(relayed(response, lease, Some(&renewed), &method))
     }
 
@@ -281,13 +285,20 @@ impl<'a> Journey<'a> {
         &self,
         request: Request<Outgoing>,
         is_empty: bool,
+        pass: Option<&Pass>,
     ) -> Result<(Response<Incoming>, Option<Lease>), Refusal> {
+        let shared = &self.worker.shared;
+        let reach = match pass {
+            Some(_) => shared.reach,
+            None => shared.reach_of_unmatched,
+        };
         let place = Place {
             authority: self.errand.authority.clone(),
             is_tls: self.errand.is_tls,
             wants_http2: self.is_http2,
+            reach,
         };
-        let Worker { pool, shared, .. } = &**self.worker;
+        let pool = &self.worker.pool;
         let repeatable = (is_empty && is_idempotent(request.method())).then(|| head_of(&request));
         let channel = pool.channel(&place, &shared.dialer, false).await?;
         let request = self.addressed(request, &channel)?;

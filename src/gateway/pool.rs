@@ -15,7 +15,7 @@ use super::h1::H1;
 use super::target::Authority;
 use super::tunnel::{REACHING, address, answer_to};
 use crate::broker::traffic::Refusal;
-use crate::net::{Alpn, Dialer};
+use crate::net::{Alpn, Dialer, Reach};
 
 /// So long a connection waits for its next use; less than what servers and
 /// the boxes in between usually allow.
@@ -29,6 +29,7 @@ pub(super) struct Place {
     pub(super) authority: Authority,
     pub(super) is_tls: bool,
     pub(super) wants_http2: bool,
+    pub(super) reach: Reach,
 }
 
 /// The connections of one thread.
@@ -85,7 +86,7 @@ impl Pool {
             true => Alpn::Http2,
             false => Alpn::Http1,
         };
-        let dialed = dialer.open(&address, alpn).await;
+        let dialed = dialer.open(&address, alpn, place.reach).await;
         let dialed = dialed.map_err(|error| answer_to(&error))?;
         let failed = |error: hyper::Error| Refusal::unreachable(words(&place.authority, &error));
         if !dialed.is_http2 {

@@ -33,7 +33,11 @@ pub(super) async fn switch(
     let host = &errand.authority.host;
     let broke = |_| Refusal::unreachable(format!("{host} did not answer"));
     let place = address(&errand.authority, errand.is_tls);
-    let dialing = worker.shared.dialer.open(&place, Alpn::Http1);
+    let reach = match pass {
+        Some(_) => worker.shared.reach,
+        None => worker.shared.reach_of_unmatched,
+    };
+    let dialing = worker.shared.dialer.open(&place, Alpn::Http1, reach);
     let dialed = tokio::time::timeout(REACHING, dialing).await;
     let dialed = dialed
         .map_err(|_| Refusal::unreachable(format!("{host} did not answer")))?

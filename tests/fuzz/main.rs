@@ -162,3 +162,8 @@ fn an_answer_of_a_token_address_of_any_bytes_gives_tokens_or_none() {
 fn a_pasted_address_of_any_text_is_refused_without_our_state() {
     run("pasted");
 }
+
+#[test]
+fn no_form_of_a_secret_comes_through_whatever_surrounds_it() {
+    run("redacted");
+}

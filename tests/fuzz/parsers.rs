@@ -6,9 +6,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use vault::credential::Value;
+use hyper::body::Bytes;
+use vault::credential::redact::Redactor;
+use vault::credential::{Value, echo};
 use vault::flow::authorize::Attempt;
 use vault::flow::{Server, Step, Tokens, codex};
+use vault::gateway::decode::{Coding, Decoder};
 use vault::name::{ConnectionRef, FieldName, ProviderName, Target, VariableName};
 use vault::net::{Address, Answer, Proxies, ProxyVariables};
 use vault::provider::{Catalog, Host, HostName, Template, Verify};
@@ -28,7 +31,7 @@ const WORK: u8 = 2;
 pub type Parser = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
 
 /// All of them.
-pub const PARSERS: [Parser; 12] = [
+pub const PARSERS: [Parser; 13] = [
     ("vault_file", vault_file, seeds::vault_files),
     ("sealed", sealed, seeds::sealed),
     ("document", document, seeds::documents),
@@ -41,6 +44,7 @@ pub const PARSERS: [Parser; 12] = [
     ("scanned", scanned, seeds::scanned),
     ("tokens", tokens, seeds::tokens),
     ("pasted", pasted, seeds::pasted),
+    ("redacted", redacted, seeds::redacted),
 ];
 
 fn key() -> VaultKey {
@@ -233,6 +237,114 @@ pub fn pasted(bytes: &[u8]) {
     }
 }
 
+/// A key that must not be seen behind a redactor.
+const CANARY: &str = "FAKE-canary/0123456789+abcdef";
+
+/// An answer of an upstream that sends keys back. The input: how the body is
+/// coded, where it is cut, forms up to the first line feed, and the text.
+pub fn redacted(bytes: &[u8]) {
+    let [coding, size, rest @ ..] = bytes else {
+        return;
+    };
+    let size = usize::from(*size) + 1;
+    let end = rest.iter().position(|byte| *byte == b'\n');
+    let (first, text) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
+    let first = first.strip_suffix(b"\n").unwrap_or(first);
+    let first = String::from_utf8_lossy(first);
+
+    // The body that somebody else compressed, or did not.
+    let codings = ["identity", "gzip", "deflate", "br", "zstd", "zstd, gzip"];
+    let coding = usize::from(*coding) % codings.len();
+    let _ = opened(codings[coding], text, size);
+
+    // One that is sound, with the canary in its middle in all its forms.
+    let secrets = [CANARY].into_iter().chain(first.split(' ')).take(5);
+    let secrets: Vec<_> = secrets
+        .map(|secret| Secret::from(secret.to_owned()))
+        .collect();
+    let forms = echo::forms(secrets.iter(), [].iter());
+    let redactor = Redactor::new(&forms);
+    let json = serde_json::to_string(CANARY).unwrap_or_default();
+    let percent = CANARY.replace('/', "%2f").replace('+', "%2b");
+    let middle = text.len() / 2;
+    let body = [
+        &text[..middle],
+        CANARY.as_bytes(),
+        json.as_bytes(),
+        percent.as_bytes(),
+        &text[middle..],
+    ]
+    .concat();
+    let coding = coding.min(2);
+    let coded = match coding {
+        0 => body.clone(),
+        1 => written(flate2::write::GzEncoder::new(Vec::new(), LEVEL), &body),
+        _ => written(flate2::write::ZlibEncoder::new(Vec::new(), LEVEL), &body),
+    };
+    let pieces = opened(codings[coding], &coded, size).expect("it was written whole");
+    let mut stream = redactor.stream();
+    let mut out = Vec::new();
+    let mut came = 0;
+    for piece in pieces {
+        came += piece.len();
+        out.extend_from_slice(&stream.feed(piece));
+        assert_eq!(out.len() + stream.held(), came, "a byte was lost");
+    }
+    out.extend_from_slice(&stream.finish());
+    assert_eq!(out.len(), body.len(), "the length is not the same");
+    assert_eq!(
+        redactor.text(&body).as_ref(),
+        Some(&out),
+        "pieces and the whole are not the same"
+    );
+    for form in forms.iter().map(|form| form.reveal().as_bytes()) {
+        let is_seen = !form.contains(&b'*') && out.windows(form.len()).any(|part| part == form);
+        assert!(!is_seen, "a form came through");
+    }
+}
+
+const LEVEL: flate2::Compression = flate2::Compression::fast();
+
+fn written(mut to: impl Finish, text: &[u8]) -> Vec<u8> {
+    to.write_all(text).expect("a buffer takes all");
+    to.finished()
+}
+
+/// What two encoders have in common.
+trait Finish: std::io::Write {
+    fn finished(self) -> Vec<u8>;
+}
+
+impl Finish for flate2::write::GzEncoder<Vec<u8>> {
+    fn finished(self) -> Vec<u8> {
+        self.finish().expect("a buffer takes all")
+    }
+}
+
+impl Finish for flate2::write::ZlibEncoder<Vec<u8>> {
+    fn finished(self) -> Vec<u8> {
+        self.finish().expect("a buffer takes all")
+    }
+}
+
+/// The pieces in which a coded body comes out; the first few MiB of it.
+fn opened(coding: &str, body: &[u8], size: usize) -> Option<Vec<Bytes>> {
+    let mut decoder = Decoder::new(Coding::parse(coding)?);
+    let mut pieces = Vec::new();
+    for piece in body.chunks(size) {
+        decoder.push(Bytes::copy_from_slice(piece));
+        while let Some(piece) = decoder.pull().ok()? {
+            assert!(!piece.is_empty(), "it would go on for ever");
+            pieces.push(piece);
+            if pieces.len() > 10_000 {
+                return None;
+            }
+        }
+    }
+    decoder.finish().ok()?;
+    Some(pieces)
+}
+
 /// A file that is scanned. What is found stands where it is said to stand.
 pub fn scanned(bytes: &[u8]) {
     static SCANNER: OnceLock<Scanner> = OnceLock::new();
@@ -377,6 +489,36 @@ pub mod seeds {
             "{\"tokens\":{\"id_token\":\"a.e30.c\",\"access_token\":\"a.e30.c\",\"refresh_token\":\"FAKE\"},\"last_refresh\":\"2026-11-01T10:00:00Z\"}",
         ]
         .map(|text| text.as_bytes().to_vec())
+        .to_vec()
+    }
+
+    /// Bodies, among them compressed ones.
+    pub fn redacted() -> Vec<Vec<u8>> {
+        let gzip = super::written(
+            flate2::write::GzEncoder::new(Vec::new(), super::LEVEL),
+            b"data: FAKE\n\n",
+        );
+        let deflate = super::written(
+            flate2::write::ZlibEncoder::new(Vec::new(), super::LEVEL),
+            b"data: FAKE\n\n",
+        );
+        // Three events, and `FAKE zstd`, as in `gateway::decode`.
+        let brotli = b"\x0b\x05\x80data: one\n\n\x78\0\x08data: FAKE-two\n\n\x03";
+        let zstd = b"\x28\xb5\x2f\xfd\x04\x58\x49\0\0FAKE zstd\xca\x22\x50\x28";
+        let long = "aaaaaaaab aaaaaaaaaaaa\n".to_owned() + &"a".repeat(300);
+        [
+            (
+                0,
+                3,
+                b"FAKEFAKE KEFAKEFA\nis FAKEFAKEFAKEFA, FAKEFAK".to_vec(),
+            ),
+            (0, 0, long.into_bytes()),
+            (1, 9, [b"FAKE-key-1\n", gzip.as_slice()].concat()),
+            (2, 200, [b"FAKE-key-1\n", deflate.as_slice()].concat()),
+            (3, 5, [b"FAKE-key-1\n".as_slice(), brotli].concat()),
+            (4, 1, [b"FAKE-key-1\n".as_slice(), zstd].concat()),
+        ]
+        .map(|(coding, size, rest)| [&[coding, size], rest.as_slice()].concat())
         .to_vec()
     }
 
