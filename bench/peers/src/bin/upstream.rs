@@ -106,7 +106,7 @@ async fn serve(mut wire: Wire<TlsStream<TcpStream>>, pages: &Pages) -> Result<()
             wire.send(&pages.small).await?;
         } else if let Some(size) = path.strip_prefix("/body/") {
             let size = size.parse::<usize>().unwrap_or(1) * MIB;
-            body(&mut wire, size, query == "text", pages).await?;
+            body(&mut wire, size, query.starts_with("text"), pages).await?;
         } else if path == "/sse" {
             let every = query
                 .strip_prefix("every=")
