@@ -297,6 +297,10 @@ impl<'a> Journey<'a> {
             is_tls: self.errand.is_tls,
             wants_http2: self.is_http2,
             reach,
+            owner: match pass {
+                Some(_) => None,
+                None => Some(self.errand.admitted.client.name().to_owned()),
+            },
         };
         let pool = &self.worker.pool;
         let repeatable = (is_empty && is_idempotent(request.method())).then(|| head_of(&request));

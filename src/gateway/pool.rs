@@ -30,6 +30,9 @@ pub(super) struct Place {
     pub(super) is_tls: bool,
     pub(super) wants_http2: bool,
     pub(super) reach: Reach,
+    /// Whose connections they are, where the client says itself who it is:
+    /// some ways of saying so hold for the connection (RFC 4559).
+    pub(super) owner: Option<String>,
 }
 
 /// The connections of one thread.

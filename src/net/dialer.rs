@@ -6,7 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use rustix::fd::AsFd;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
@@ -18,6 +20,9 @@ use super::proxy::Proxy;
 use super::{NetError, Settings, dial};
 use crate::provider::HostName;
 use crate::secret::Secret;
+
+/// After so long without a byte the other side is asked for.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// Calls hosts. Roots are loaded when the first TLS connection needs them.
 pub struct Dialer {
@@ -183,6 +188,17 @@ impl Dialer {
         })?;
         Ok(connectors[alpn as usize].clone())
     }
+}
+
+/// Has the system ask now and then whether the other side is still there:
+/// streams may be silent for hours, and nothing else ends one.
+pub fn watch_over(socket: &impl AsFd) {
+    use rustix::net::sockopt;
+    // A socket that knows nothing of it is watched over by nobody.
+    let _ = sockopt::set_socket_keepalive(socket, true);
+    let _ = sockopt::set_tcp_keepidle(socket, IDLE);
+    let _ = sockopt::set_tcp_keepintvl(socket, IDLE / 4);
+    let _ = sockopt::set_tcp_keepcnt(socket, 4);
 }
 
 async fn direct(address: &Address, reach: Reach) -> Result<TcpStream, NetError> {

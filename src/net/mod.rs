@@ -25,7 +25,7 @@ use crate::provider::HostName;
 use crate::secret::Secret;
 
 pub use self::address::{Address, BadAddress};
-pub use self::dialer::{Alpn, Dialed, Dialer, Reach, Stream};
+pub use self::dialer::{Alpn, Dialed, Dialer, Reach, Stream, watch_over};
 pub use self::proxy::{BadProxy, Exception, Proxies, ProxyVariables};
 pub use self::roots::{Roots, system_file};
 pub use self::wait::wait_for;

@@ -36,7 +36,8 @@ pub(super) fn key_of(entry: &Entry) -> Option<&Secret> {
         credential,
         ..
     } = entry;
-    if !definition.supports(&AuthKind::JwtBearer) || credential.value.field("access_token").is_some()
+    if !definition.supports(&AuthKind::JwtBearer)
+        || credential.value.field("access_token").is_some()
     {
         return None;
     }

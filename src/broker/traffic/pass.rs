@@ -7,10 +7,10 @@ use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
 use super::book::Entry;
 use super::refusal::Refusal;
+use crate::credential::Value;
 use crate::credential::attach::{Attachment, attach};
 use crate::credential::echo;
 use crate::credential::redact::Redactor;
-use crate::credential::Value;
 use crate::name::{ConnectionId, FieldName};
 use crate::provider::{AuthKind, Definition, HostName, Part, Spot};
 use crate::secret::Secret;

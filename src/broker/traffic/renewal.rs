@@ -73,8 +73,7 @@ impl Traffic {
         let gate = self.renewals.gate(&entry.id);
         let ends = entry.credential.value.expires_at;
         let is_minted = entry.minting_key().is_some();
-        let is_good =
-            !is_minted && ends.is_none_or(|end| end.duration_since(now) > STILL_GOOD);
+        let is_good = !is_minted && ends.is_none_or(|end| end.duration_since(now) > STILL_GOOD);
         let may_wait = entry.credential.is_renewable();
         if is_good && may_wait && gate.failed().is_some() {
             return Ok(());

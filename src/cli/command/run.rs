@@ -99,7 +99,25 @@ fn split(command: &[OsString]) -> Result<(&OsString, &[OsString])> {
         .ok_or_else(|| Error::new(Kind::Usage, "Say what to run").with_hint("vault run --help"))
 }
 
+/// What only a gateway can do.
+fn refuse_proxy_options(args: &RunArgs) -> Result<()> {
+    let given = [
+        (args.deny_unmatched, "--deny-unmatched"),
+        (!args.allow.is_empty(), "--allow"),
+        (args.base_urls, "--base-urls"),
+        (args.isolate, "--isolate"),
+    ];
+    match given.iter().find(|(is_given, _)| *is_given) {
+        None => Ok(()),
+        Some((_, option)) => {
+            let message = format!("{option} needs the gateway, which --mode env goes without");
+            Err(Error::new(Kind::Usage, message).with_hint("vault run --help"))
+        }
+    }
+}
+
 fn replace(args: &RunArgs, context: &Context) -> Result<u8> {
+    refuse_proxy_options(args)?;
     let gathered = gather(args, context)?;
     let (program, arguments) = split(&args.command)?;
     let mut command = Command::new(program);
