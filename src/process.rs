@@ -2,6 +2,7 @@
 //! be dumped, read by its neighbours, or written to swap; and what it was given
 //! by whoever started it, for its own children.
 
+pub mod isolate;
 pub mod signals;
 
 use std::alloc::{GlobalAlloc, Layout, System};

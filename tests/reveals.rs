@@ -51,7 +51,7 @@ const PLACES: &[(&str, usize)] = &[
     ("gateway/authority/key.rs", 1),
     ("gateway/authorization.rs", 1),
     ("gateway/edit.rs", 1),
-    ("gateway/forward.rs", 2),
+    ("gateway/forward.rs", 3),
     ("gateway/signing.rs", 2),
     ("import/dotenv.rs", 1),
     ("import/json.rs", 1),

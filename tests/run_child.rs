@@ -14,6 +14,10 @@ use support::{Run, TestEnvironment};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Longer than any test has patience, and not for ever: a test that fails
+/// leaves nothing behind for long. (A shell runs a trap between commands.)
+const WAITING: &str = "for i in $(seq 600); do sleep 0.05; done";
+
 /// `vault run -- sh -c SCRIPT`.
 fn run<'a>(environment: &'a TestEnvironment, script: &str) -> Run<'a> {
     environment.vault(["run", "--", "sh", "-c", script])
@@ -44,8 +48,7 @@ fn send(child: &Child, signal: Signal) {
 
 /// A script that says its number, then waits until a signal comes.
 fn waits(trap: &str) -> String {
-    // `read` at a pipe that never ends is interrupted by a trap at once.
-    format!("{trap}; echo $$; while :; do sleep 0.05; done")
+    format!("{trap}; echo $$; {WAITING}")
 }
 
 fn wait_until(what: &str, holds: impl Fn() -> bool) {
@@ -182,8 +185,7 @@ fn what_the_terminal_sends_reaches_the_child_once() {
 fn after_a_prompt_too_the_child_alone_decides() {
     let (environment, passphrase) = TestEnvironment::new().with_both_slots();
     std::fs::remove_file(environment.identity_file()).unwrap();
-    let script =
-        "trap 'echo got >&2; exit 3' INT QUIT; echo ready >&2; while :; do sleep 0.05; done";
+    let script = &format!("trap 'echo got >&2; exit 3' INT QUIT; echo ready >&2; {WAITING}");
     for key in ["\x03", "\x1c"] {
         let mut terminal = run(&environment, script).at_terminal();
         terminal
@@ -236,7 +238,7 @@ fn a_hangup_that_comes_to_us_alone_is_handed_on() {
     let environment = TestEnvironment::new();
     let file = environment.path("given").join("hung-up");
     let script = format!(
-        "trap 'echo yes >{}; exit' HUP; echo \"child $$\" >&2; while :; do sleep 0.05; done",
+        "trap 'echo yes >{}; exit' HUP; echo \"child $$\" >&2; {WAITING}",
         file.display()
     );
     let mut terminal = run(&environment, &script).at_terminal();

@@ -433,7 +433,6 @@ const WITHOUT_A_VAULT: &[Call<'_>] = &[
     (&["provider", "validate", "gone.json"], ""),
     (&["provider", "remove", "openai"], ""),
     (&["inspect", "opneai"], ""),
-    (&["run", "--mode", "proxy", "--", "no-such-program"], ""),
     (&["run", "--mode", "env", "--", "no-such-program"], ""),
     (&["unlock"], ""),
 ];

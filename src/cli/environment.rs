@@ -38,6 +38,10 @@ pub struct Environment {
     pub temporary: Option<PathBuf>,
     /// `XDG_CONFIG_HOME`
     pub config_home: Option<PathBuf>,
+    /// Where somebody acts for the user, as far as variables say:
+    /// `SSH_AUTH_SOCK`, `XDG_RUNTIME_DIR`, and the sockets that
+    /// `DBUS_SESSION_BUS_ADDRESS`, `DOCKER_HOST` and `CONTAINER_HOST` name.
+    pub agents: Vec<PathBuf>,
     /// `PATH`
     pub path: Option<OsString>,
     /// `GITHUB_ENV`, in a step of a workflow.
@@ -92,6 +96,16 @@ impl Environment {
             credentials: path("CREDENTIALS_DIRECTORY"),
             temporary: path("TMPDIR"),
             config_home: path("XDG_CONFIG_HOME"),
+            agents: ["SSH_AUTH_SOCK", "XDG_RUNTIME_DIR"]
+                .into_iter()
+                .filter_map(path)
+                .chain(
+                    ["DBUS_SESSION_BUS_ADDRESS", "DOCKER_HOST", "CONTAINER_HOST"]
+                        .into_iter()
+                        .filter_map(set)
+                        .filter_map(|address| socket_in(&address)),
+                )
+                .collect(),
             path: set("PATH"),
             github_env: path("GITHUB_ENV"),
             complete: set("COMPLETE"),
@@ -123,6 +137,16 @@ fn listen_descriptors(set: &impl Fn(&str) -> Option<OsString>) -> u32 {
         (Some(process), Some(count)) if process == std::process::id() => count,
         _ => 0,
     }
+}
+
+/// The path in `unix:///run/docker.sock` or `unix:path=/run/user/1000/bus,…`.
+fn socket_in(address: &OsString) -> Option<PathBuf> {
+    let rest = address.to_str()?.strip_prefix("unix:")?;
+    let path = rest.strip_prefix("//").or_else(|| {
+        let mut members = rest.split([',', ';']);
+        members.find_map(|member| member.strip_prefix("path="))
+    })?;
+    Some(PathBuf::from(path))
 }
 
 /// The variables that lead to the vault or into it: no child of `run` sees
@@ -226,6 +250,23 @@ mod tests {
             read(&[("http_proxy", "a")]).proxies.http.unwrap().reveal(),
             "a"
         );
+    }
+
+    #[test]
+    fn whoever_acts_for_the_user_is_found_in_the_variables() {
+        let environment = Environment::from(|name| match name {
+            "SSH_AUTH_SOCK" => Some("/tmp/ssh-1/agent".into()),
+            "DBUS_SESSION_BUS_ADDRESS" => Some("unix:path=/run/user/7/bus,guid=ab".into()),
+            "DOCKER_HOST" => Some("unix:///home/you/docker.sock".into()),
+            "CONTAINER_HOST" => Some("tcp://192.0.2.1".into()),
+            _ => None,
+        });
+        let expected = [
+            "/tmp/ssh-1/agent",
+            "/run/user/7/bus",
+            "/home/you/docker.sock",
+        ];
+        assert_eq!(environment.agents, expected.map(PathBuf::from));
     }
 
     #[test]

@@ -44,6 +44,10 @@ pub fn main() -> u8 {
     quiet_panics();
     // First of all: what is read from here on may be secret.
     let inherited = process::harden();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Some(code) = command::isolate::stage(&arguments, &inherited) {
+        return code;
+    }
     let environment = environment::Environment::read();
     if environment.age_debug {
         return without_age_debug(inherited.as_ref().ok());
@@ -51,7 +55,6 @@ pub fn main() -> u8 {
     // A write beyond a limit on file sizes is then an error and not the end;
     // a handler, unlike ignoring, is not passed on to children.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
-    let arguments: Vec<OsString> = std::env::args_os().collect();
     if let (Some(shell), Ok(inherited)) = (&environment.complete, &inherited)
         && let Some(answer) = complete::Request::from(shell, &arguments)
     {

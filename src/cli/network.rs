@@ -2,16 +2,16 @@
 //! roots of the environment.
 
 use super::context::Context;
-use crate::net::{Client, Proxies, Reach, Roots, Settings};
+use crate::net::{Client, Proxies, Roots, Settings};
 
 impl Context {
     /// A client as the environment says.
     pub fn client(&self) -> Client {
-        Client::new(self.network(Reach::Anything))
+        Client::new(self.network())
     }
 
     /// The proxies and roots of the environment.
-    pub fn network(&self, reach: Reach) -> Settings {
+    pub fn network(&self) -> Settings {
         let environment = &self.environment;
         Settings {
             proxies: Proxies::new(&environment.proxies),
@@ -19,7 +19,6 @@ impl Context {
                 file: environment.certificate_file.clone(),
                 folders: environment.certificate_folders.clone(),
             },
-            reach,
         }
     }
 }

@@ -86,6 +86,14 @@ impl Places {
         })
     }
 
+    /// Everything that is ours alone, but for the vault file.
+    pub fn own(&self) -> impl Iterator<Item = &Path> {
+        let folders = [&self.identity, &self.providers, &self.state];
+        let sockets = [&self.runtime, &self.temporary];
+        let all = folders.into_iter().chain(sockets).chain(&self.backups);
+        all.map(PathBuf::as_path)
+    }
+
     /// The socket of the session of the vault at `vault`.
     pub fn session_socket(&self, vault: &Path) -> PathBuf {
         let digest = Sha256::digest(vault.as_os_str().as_bytes());

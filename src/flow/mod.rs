@@ -22,6 +22,6 @@ mod server;
 mod tokens;
 
 pub use self::error::{ANOTHER_ACCOUNT, FlowError, Weight};
-pub use self::request::{client_credentials, exchange, refresh};
+pub use self::request::{bearer, client_credentials, exchange, refresh};
 pub use self::server::Server;
 pub use self::tokens::{Step, Tokens};

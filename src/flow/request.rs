@@ -21,7 +21,8 @@ use crate::text::printable;
 /// More of a server's sentence is not shown.
 const LONGEST_TOLD: usize = 200;
 /// The parameters that are secret.
-const SECRET: [&str; 8] = [
+const SECRET: [&str; 9] = [
+    "assertion",
     "client_secret",
     "code",
     "code_verifier",
@@ -107,6 +108,27 @@ pub async fn client_credentials(
         parameters.push(("scope", plain(joined(server, scopes))));
     }
     tokens(server, app, parameters, client, now).await
+}
+
+/// Asks for a token with a signed assertion (RFC 7523, section 2.1).
+///
+/// # Errors
+/// There is no answer, or it is no.
+pub async fn bearer(
+    server: &Server,
+    assertion: &Secret,
+    client: &Client,
+    now: Timestamp,
+) -> Result<Tokens, FlowError> {
+    let parameters = vec![
+        (
+            "grant_type",
+            plain("urn:ietf:params:oauth:grant-type:jwt-bearer"),
+        ),
+        ("assertion", assertion.duplicate()),
+    ];
+    let request = written(server, &parameters, Writing::Form, None)?;
+    asked(server, request, Step::Login, client, now).await
 }
 
 /// Scopes as one text.

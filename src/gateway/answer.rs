@@ -4,7 +4,7 @@
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, PROXY_AUTHENTICATE};
 use hyper::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Response, StatusCode};
-use serde_json::json;
+use serde::Serialize;
 
 use super::body::Body;
 use crate::broker::traffic::Refusal;
@@ -77,10 +77,20 @@ fn status(refusal: &Refusal) -> StatusCode {
 }
 
 fn text(refusal: &Refusal) -> String {
-    let body = json!({
-        "error": refusal.message,
-        "code": refusal.code,
-        "hint": refusal.hint,
-    });
-    format!("{body}\n")
+    /// In the order in which people read it.
+    #[derive(Serialize)]
+    struct Said<'a> {
+        error: &'a str,
+        code: &'a str,
+        hint: Option<&'a str>,
+    }
+    let said = Said {
+        error: &refusal.message,
+        code: refusal.code,
+        hint: refusal.hint.as_deref(),
+    };
+    // Text alone cannot fail to be JSON.
+    let mut text = serde_json::to_string(&said).unwrap_or_default();
+    text.push('\n');
+    text
 }

@@ -102,7 +102,7 @@ fn first<'a>(
 
 /// What may be a token: the whole value, what follows its scheme, or either
 /// half of Basic's pair.
-fn tokens_in(value: &str) -> Vec<Secret> {
+pub(super) fn tokens_in(value: &str) -> Vec<Secret> {
     let secret = |text: &str| Secret::from(text.to_owned());
     let value = value.trim();
     let Some((scheme, rest)) = value.split_once(' ') else {
@@ -128,7 +128,8 @@ fn admit(token: Secret, traffic: &Traffic) -> Result<Option<Admitted>, Refusal> 
     if token.is_empty() {
         return Ok(None);
     }
-    Ok(traffic.admit(&token)?.map(|client| Admitted {
+    let found = traffic.admit(&token).map_err(Refusal::for_anybody)?;
+    Ok(found.map(|client| Admitted {
         client,
         token: std::sync::Arc::new(token),
     }))
@@ -144,14 +145,16 @@ pub(super) fn holds(value: &HeaderValue, token: &Secret) -> bool {
     if bytes.windows(token.len()).any(|window| window == token) {
         return true;
     }
-    let is_basic = bytes
-        .get(..6)
-        .is_some_and(|start| start.eq_ignore_ascii_case(b"basic "));
-    is_basic
-        && STANDARD
-            .decode(bytes[6..].trim_ascii())
-            .map(Zeroizing::new)
-            .is_ok_and(|pair| pair.windows(token.len()).any(|window| window == token))
+    pair_of(value).is_some_and(|pair| pair.windows(token.len()).any(|window| window == token))
+}
+
+/// The pair of user and password in a value that is Basic's.
+pub(super) fn pair_of(value: &HeaderValue) -> Option<Zeroizing<Vec<u8>>> {
+    let (scheme, rest) = value.as_bytes().split_at_checked(6)?;
+    if !scheme.eq_ignore_ascii_case(b"basic ") {
+        return None;
+    }
+    STANDARD.decode(rest.trim_ascii()).ok().map(Zeroizing::new)
 }
 
 /// That a proxy's client has shown no token.

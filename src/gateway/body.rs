@@ -72,7 +72,10 @@ impl Body {
             stage: Stage::Open,
         };
         if relayed.source.is_end_stream() {
+            // Said at once: gRPC takes an error whose end comes after its head
+            // for a broken one.
             relayed.release();
+            relayed.stage = Stage::Done;
         }
         Self::Relayed(Box::new(relayed))
     }

@@ -11,7 +11,7 @@ use super::prefixed::Wire;
 
 /// A head that is longer is none.
 const LARGEST_HEAD: usize = 16 * 1024;
-const MOST_HEADERS: usize = 64;
+pub(super) const MOST_HEADERS: usize = 64;
 /// How long a client may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(15);
 

@@ -9,19 +9,24 @@ use hyper::header::{
     TRANSFER_ENCODING, UPGRADE,
 };
 
-use super::authorization::holds;
 use super::decode::Coding;
 use crate::broker::traffic::Pass;
 use crate::credential::redact::Redactor;
-use crate::secret::Secret;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const ALT_SVC: HeaderName = HeaderName::from_static("alt-svc");
+const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 const WEBSOCKET_EXTENSIONS: HeaderName = HeaderName::from_static("sec-websocket-extensions");
 
 /// Takes off what is for the next neighbour alone (RFC 9110, 7.6.1), and what
 /// a `Connection` header names as such.
 pub(super) fn strip_neighbours(headers: &mut HeaderMap) {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        // Whoever says both could be read in two ways (RFC 9112, 6.3). Before
+        // `Connection` is heeded, which may name the one and leave the other.
+        headers.remove(CONTENT_LENGTH);
+        headers.remove(TRANSFER_ENCODING);
+    }
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
             .get_all(CONNECTION)
@@ -36,11 +41,7 @@ pub(super) fn strip_neighbours(headers: &mut HeaderMap) {
         }
         headers.remove(CONNECTION);
     }
-    if headers.contains_key(TRANSFER_ENCODING) {
-        // Whoever says both could be read in two ways (RFC 9112, 6.3).
-        headers.remove(CONTENT_LENGTH);
-        headers.remove(TRANSFER_ENCODING);
-    }
+    settle_length(headers);
     headers.remove(KEEP_ALIVE);
     headers.remove(UPGRADE);
     let is_proxy = |name: &&HeaderName| name.as_str().starts_with("proxy-");
@@ -49,11 +50,35 @@ pub(super) fn strip_neighbours(headers: &mut HeaderMap) {
     }
 }
 
-/// What a client's request becomes, but for its address.
+/// Leaves one length in digits, or none: then the body itself says how long it
+/// is. HTTP/2 lets an empty one through, and the same one twice.
+fn settle_length(headers: &mut HeaderMap) {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next() else { return };
+    let is_number = !first.is_empty() && first.as_bytes().iter().all(u8::is_ascii_digit);
+    let is_one = is_number && lengths.all(|other| other == first);
+    if is_one {
+        let first = first.clone();
+        headers.insert(CONTENT_LENGTH, first);
+    } else {
+        headers.remove(CONTENT_LENGTH);
+    }
+}
+
+/// Takes off what only a client says to a gateway, and a gateway to a client.
+fn strip_ours(headers: &mut HeaderMap) {
+    let is_ours = |name: &&HeaderName| name.as_str().starts_with("x-vault-");
+    while let Some(name) = headers.keys().find(is_ours).cloned() {
+        headers.remove(name);
+    }
+}
+
+/// What a client's request becomes, but for its address. What is the
+/// gateway's own (its token, its placeholders) goes no further.
 pub(super) fn request_headers(
     headers: &mut HeaderMap,
     pass: Option<&Pass>,
-    token: &Secret,
+    is_own: &dyn Fn(&HeaderValue) -> bool,
     upgrade: Option<HeaderValue>,
 ) {
     let wants_trailers = headers
@@ -67,19 +92,16 @@ pub(super) fn request_headers(
     // The gateway itself tells its client to go on when it reads the body.
     headers.remove(EXPECT);
     headers.remove(HOST);
-    let is_ours = |name: &&HeaderName| name.as_str().starts_with("x-vault-");
-    while let Some(name) = headers.keys().find(is_ours).cloned() {
-        headers.remove(name);
-    }
+    strip_ours(headers);
     let holding: Vec<HeaderName> = headers
         .iter()
-        .filter(|(_, value)| holds(value, token))
+        .filter(|(_, value)| is_own(value))
         .map(|(name, _)| name.clone())
         .collect();
     for name in holding {
         headers.remove(name);
     }
-    if let Some(upgrade) = upgrade {
+    if let Some(upgrade) = upgrade.filter(|value| !is_own(value)) {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, upgrade);
         if pass.is_some() {
@@ -101,7 +123,12 @@ pub(super) fn request_headers(
             headers.insert(name, value.clone());
         }
     }
-    if !pass.redactor.is_empty() && headers.contains_key(ACCEPT_ENCODING) {
+    if pass.redactor.is_empty() {
+        return;
+    }
+    // Compressed messages within a body could not be looked through.
+    headers.remove(GRPC_ACCEPT_ENCODING);
+    if headers.contains_key(ACCEPT_ENCODING) {
         let asked: Vec<_> = headers
             .get_all(ACCEPT_ENCODING)
             .iter()
@@ -122,6 +149,9 @@ pub(super) fn path_and_query(
     drop: &dyn Fn(&str) -> bool,
 ) -> String {
     let given = uri.path_and_query().map_or("/", |text| text.as_str());
+    if given == "*" {
+        return given.to_owned();
+    }
     let (path, query) = match given.split_once('?') {
         Some((path, query)) => (path, Some(query)),
         None => (given, None),
@@ -190,6 +220,7 @@ fn is_same_parameter(own: &str, given: &str) -> bool {
 /// What an upstream's answer becomes.
 pub(super) fn response_headers(headers: &mut HeaderMap, redactor: Option<&Redactor>) {
     strip_neighbours(headers);
+    strip_ours(headers);
     // Another protocol would go around us.
     headers.remove(ALT_SVC);
     if let Some(redactor) = redactor {
@@ -210,6 +241,8 @@ pub(super) fn redact_headers(headers: &mut HeaderMap, redactor: &Redactor) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::authorization::holds;
+    use crate::secret::Secret;
 
     fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -244,6 +277,24 @@ mod tests {
     }
 
     #[test]
+    fn there_is_one_length_or_none() {
+        for (given, left) in [
+            (&["5"][..], Some("5")),
+            (&["0", "0"], Some("0")),
+            (&["5", "6"], None),
+            (&[""], None),
+            (&["+5"], None),
+            (&["5", ""], None),
+        ] {
+            let pairs: Vec<_> = given.iter().map(|text| ("content-length", *text)).collect();
+            let mut headers = map(&pairs);
+            strip_neighbours(&mut headers);
+            let all: Vec<_> = headers.get_all(CONTENT_LENGTH).iter().collect();
+            assert_eq!(all, left.into_iter().collect::<Vec<_>>(), "{given:?}");
+        }
+    }
+
+    #[test]
     fn the_clients_token_is_taken_off_wherever_it_stands() {
         let token = Secret::from("vat_FAKEtoken".to_owned());
         let mut headers = map(&[
@@ -255,7 +306,8 @@ mod tests {
             ("host", "a.example"),
             ("x-mine", "1"),
         ]);
-        request_headers(&mut headers, None, &token, None);
+        let upgrade = Some("websocket/vat_FAKEtoken".parse().unwrap());
+        request_headers(&mut headers, None, &|value| holds(value, &token), upgrade);
         assert_eq!(names(&headers), ["te", "x-mine"]);
     }
 

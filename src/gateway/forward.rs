@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use hyper::body::{Body as HttpBody, Incoming};
 use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, ETAG, HOST};
-use hyper::header::{HeaderMap, HeaderValue, UPGRADE};
+use hyper::header::{HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use hyper::http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 
 use super::Line;
-use super::authorization::Admitted;
+use super::authorization::{Admitted, holds, pair_of};
 use super::body::{Body, Outgoing};
 use super::decode::Coding;
 use super::edit::{path_and_query, request_headers, response_headers};
@@ -46,7 +46,10 @@ pub(super) async fn forward(
         return Journey::new(worker, errand, &request).go(request).await.1;
     };
     let start = Instant::now();
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let method = request.method().clone();
+    // Some providers have keys in their paths, where a token stands then.
+    let token = errand.admitted.token.reveal();
+    let path = request.uri().path().replace(token, "TOKEN");
     let (connection, outcome) = Journey::new(worker, errand, &request).go(request).await;
     log(&Line {
         client: errand.admitted.client.name(),
@@ -113,6 +116,9 @@ impl<'a> Journey<'a> {
         let target = request.uri().path_and_query();
         let target = target.map_or("/", |target| target.as_str());
         let is_ours = traffic.speaks_to(*is_tls, &authority.host, authority.port)?;
+        if target == "*" && request.method() != Method::OPTIONS {
+            return Err(bad_path(BadPath::NoSlash));
+        }
         let read = Rule::default().read(target).map(|_| ());
         let has_slash = match read {
             Ok(()) => false,
@@ -149,7 +155,8 @@ impl<'a> Journey<'a> {
                 403,
                 "plain_http",
                 format!("{} gets its key over https only", authority.host),
-            ));
+            )
+            .with_hint(format!("Ask https://{}", authority.host)));
         }
         if self.worker.shared.unmatched.allows(&authority.host) && self.errand.provider.is_none() {
             return Ok(None);
@@ -181,8 +188,12 @@ impl<'a> Journey<'a> {
         }
         let target = request.uri().path_and_query();
         let target = target.map_or("", |target| target.as_str()).as_bytes();
-        let values = request.headers().values().map(HeaderValue::as_bytes);
-        let mut texts = values.chain([target]);
+        let values = || request.headers().values();
+        let pairs: Vec<_> = values().filter_map(pair_of).collect();
+        let mut texts = values()
+            .map(HeaderValue::as_bytes)
+            .chain(pairs.iter().map(|pair| pair.as_slice()))
+            .chain([target]);
         match texts.find_map(|text| traffic.misplaced(text, own)) {
             None => Ok(()),
             Some(provider) => Err(Refusal::new(
@@ -212,7 +223,7 @@ impl<'a> Journey<'a> {
         let body = Outgoing::Streamed(body);
         let request = self.composed(parts, body, pass.as_deref()).await?;
         let method = request.method().clone();
-        let (response, lease) = self.send(request, is_empty).await?;
+        let (response, lease) = self.send(request, is_empty, pass.as_deref()).await?;
         let Some(seen) = pass else {
             return Ok(relayed(response, lease, None, &method));
         };
@@ -234,7 +245,7 @@ impl<'a> Journey<'a> {
         let request = self
             .composed(parts, Outgoing::Whole(None), Some(&renewed))
             .await?;
-        let (response, lease) = self.send(request, true).await?;
+        let (response, lease) = self.send(request, true, Some(&renewed)).await?;
         Ok(relayed(response, lease, Some(&renewed), &method))
     }
 
@@ -267,11 +278,18 @@ impl<'a> Journey<'a> {
         switching: Option<HeaderValue>,
     ) -> Result<(), Refusal> {
         let token = &self.errand.admitted.token;
-        let is_token = |value: &str| value == token.reveal();
-        let text = path_and_query(&parts.uri, pass, &is_token);
+        let traffic = &self.worker.shared.traffic;
+        let is_placeholder = |text: &[u8]| traffic.misplaced(text, None).is_some();
+        let is_own = |value: &str| value == token.reveal() || is_placeholder(value.as_bytes());
+        let text = path_and_query(&parts.uri, pass, &is_own);
         let unreadable = |_| Refusal::new(400, "bad_path", "The path cannot be read");
         parts.uri = text.parse::<Uri>().map_err(unreadable)?;
-        request_headers(&mut parts.headers, pass, token, switching);
+        let is_own = |value: &HeaderValue| {
+            holds(value, token)
+                || is_placeholder(value.as_bytes())
+                || pair_of(value).is_some_and(|pair| is_placeholder(&pair))
+        };
+        request_headers(&mut parts.headers, pass, &is_own, switching);
         Ok(())
     }
 
@@ -281,13 +299,20 @@ impl<'a> Journey<'a> {
         &self,
         request: Request<Outgoing>,
         is_empty: bool,
+        pass: Option<&Pass>,
     ) -> Result<(Response<Incoming>, Option<Lease>), Refusal> {
+        let shared = &self.worker.shared;
+        let reach = match pass {
+            Some(_) => shared.reach,
+            None => shared.reach_of_unmatched,
+        };
         let place = Place {
             authority: self.errand.authority.clone(),
             is_tls: self.errand.is_tls,
             wants_http2: self.is_http2,
+            reach,
         };
-        let Worker { pool, shared, .. } = &**self.worker;
+        let pool = &self.worker.pool;
         let repeatable = (is_empty && is_idempotent(request.method())).then(|| head_of(&request));
         let channel = pool.channel(&place, &shared.dialer, false).await?;
         let request = self.addressed(request, &channel)?;
@@ -324,12 +349,13 @@ impl<'a> Journey<'a> {
         match channel {
             Channel::Http2(..) => {
                 let scheme = if *is_tls { "https" } else { "http" };
-                let whole: Uri = format!("{scheme}://{header}{target}")
-                    .parse()
-                    .map_err(|_| unreadable())?;
-                *request.uri_mut() = whole;
+                // Part by part: a path never becomes part of the authority.
+                let whole = Uri::builder().scheme(scheme).authority(header);
+                let whole = whole.path_and_query(target).build();
+                *request.uri_mut() = whole.map_err(|_| unreadable())?;
                 *request.version_mut() = Version::HTTP_2;
                 request.headers_mut().remove(HOST);
+                request.headers_mut().remove(TRANSFER_ENCODING);
             }
             Channel::Http1(..) => {
                 if !is_tls {
@@ -338,6 +364,13 @@ impl<'a> Journey<'a> {
                 *request.version_mut() = Version::HTTP_11;
                 let value = HeaderValue::from_str(&header).map_err(|_| unreadable())?;
                 request.headers_mut().insert(HOST, value);
+                if !request.body().is_end_stream()
+                    && !request.headers().contains_key(CONTENT_LENGTH)
+                {
+                    // Without it hyper takes GET and HEAD to have no body.
+                    let chunked = HeaderValue::from_static("chunked");
+                    request.headers_mut().insert(TRANSFER_ENCODING, chunked);
+                }
                 if self.is_http2 {
                     join_cookies(request.headers_mut());
                 }
@@ -361,7 +394,12 @@ impl<'a> Journey<'a> {
             return Ok(());
         }
         let target = request.uri().path_and_query().cloned();
-        let target = target.as_ref().map_or("/", |target| target.as_str());
+        let target = match &target {
+            // RFC 9112, 3.2.4.
+            Some(target) if target == "*" => "",
+            Some(target) => target.as_str(),
+            None => "/",
+        };
         let unreadable = |_| Refusal::new(400, "bad_path", "The path cannot be read");
         *request.uri_mut() = format!("http://{header}{target}")
             .parse()
@@ -407,9 +445,18 @@ fn bad_path(bad: BadPath) -> Refusal {
         .with_hint("Send a path that can be read in one way only")
 }
 
+/// Whether a request is to change the protocol. Not to HTTP/2: what is behind
+/// that are requests, which would go past us.
 fn is_upgrade(request: &Request<Incoming>) -> bool {
+    let mut protocols = request.headers().get_all(UPGRADE).iter().peekable();
     request.version() == Version::HTTP_11
-        && request.headers().contains_key(UPGRADE)
+        && protocols.peek().is_some()
+        && !protocols.any(|value| {
+            let value = value.as_bytes().to_ascii_lowercase();
+            value
+                .windows(3)
+                .any(|part| part == b"h2c" || part == b"htt")
+        })
         && request
             .headers()
             .get_all(hyper::header::CONNECTION)
@@ -454,7 +501,7 @@ fn join_cookies(headers: &mut HeaderMap) {
 }
 
 /// An upstream's answer on its way back.
-fn relayed(
+pub(super) fn relayed(
     response: Response<Incoming>,
     lease: Option<Lease>,
     pass: Option<&Pass>,
@@ -468,10 +515,13 @@ fn relayed(
         && parts.status != StatusCode::NO_CONTENT
         && parts.status != StatusCode::NOT_MODIFIED
         && !incoming.is_end_stream();
+    if parts.status == StatusCode::NO_CONTENT || parts.status == StatusCode::NOT_MODIFIED {
+        // That of the content that is not there; hyper takes it for its own.
+        parts.headers.remove(CONTENT_LENGTH);
+    }
     let coding = redactor
         .filter(|_| has_body && is_text(&parts.headers))
-        .and_then(|_| parts.headers.get(CONTENT_ENCODING)?.to_str().ok())
-        .and_then(Coding::parse)
+        .and_then(|_| coding_of(&parts.headers))
         .filter(|coding| !coding.is_identity());
     if coding.is_some() {
         // It goes on opened: another body than the one that these describe.
@@ -480,8 +530,17 @@ fn relayed(
         weaken(&mut parts.headers);
     }
     parts.version = Version::HTTP_11;
+    // The upstream's own reason phrase is among them, which may say anything.
+    parts.extensions.clear();
     let body = Body::relayed(incoming, lease, coding, redactor);
     Response::from_parts(parts, body)
+}
+
+/// How a body is coded; a list may stand on several lines (RFC 9110, 5.3).
+fn coding_of(headers: &HeaderMap) -> Option<Coding> {
+    let lines = headers.get_all(CONTENT_ENCODING).iter();
+    let lines: Result<Vec<_>, _> = lines.map(HeaderValue::to_str).collect();
+    Coding::parse(&lines.ok()?.join(","))
 }
 
 /// An entity's tag that holds for the same content in another form.
@@ -504,7 +563,9 @@ fn is_text(headers: &HeaderMap) -> bool {
     };
     let kind = kind.to_str().unwrap_or_default().to_ascii_lowercase();
     let kind = kind.split(';').next().unwrap_or_default().trim();
-    kind.starts_with("text/")
+    ["text/", "message/", "multipart/"]
+        .iter()
+        .any(|known| kind.starts_with(known))
         || kind.ends_with("+json")
         || kind.ends_with("+xml")
         || [

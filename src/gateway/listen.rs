@@ -7,6 +7,8 @@ use std::os::unix::net::UnixListener;
 
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::net::watch_over;
+
 /// A place where clients come in; it listens already.
 #[derive(Debug)]
 pub enum Listener {
@@ -51,6 +53,7 @@ impl Open {
                 let (stream, _) = listener.accept().await?;
                 // Without it a fresh connection stalls for 40 ms.
                 let _ = stream.set_nodelay(true);
+                watch_over(&stream);
                 Ok(Arrived::Tcp(stream.into_std()?))
             }
             Self::Unix(listener) => {

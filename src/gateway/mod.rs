@@ -18,6 +18,8 @@ mod door;
 mod edit;
 mod forward;
 mod h1;
+#[doc(hidden)]
+pub mod heads;
 mod intercept;
 mod leaves;
 mod listen;
@@ -45,7 +47,7 @@ use self::leaves::Leaves;
 use self::worker::{Worker, run_worker};
 use crate::broker::traffic::Traffic;
 use crate::error::{Error, Kind, Result};
-use crate::net::{self, Dialer};
+use crate::net::{self, Dialer, Reach};
 use crate::provider::Host;
 
 pub use self::listen::Listener;
@@ -61,6 +63,10 @@ pub struct Settings {
     pub authority: Option<Authority>,
     /// How the world is reached.
     pub network: net::Settings,
+    /// Which addresses may be called for hosts of connections.
+    pub reach: Reach,
+    /// Which for all others.
+    pub reach_of_unmatched: Reach,
     /// What happens to requests that no connection is for.
     pub unmatched: Unmatched,
     /// TLS of the listeners themselves.
@@ -107,6 +113,8 @@ struct Shared {
     traffic: Arc<Traffic>,
     leaves: Option<Leaves>,
     dialer: Dialer,
+    reach: Reach,
+    reach_of_unmatched: Reach,
     unmatched: Unmatched,
     tls: Option<Arc<ServerConfig>>,
     log: Option<Log>,
@@ -133,6 +141,8 @@ impl Gateway {
                 .map(|authority| Leaves::new(authority, move || clock.now())),
             traffic,
             dialer: Dialer::new(settings.network),
+            reach: settings.reach,
+            reach_of_unmatched: settings.reach_of_unmatched,
             unmatched: settings.unmatched,
             tls: settings.tls,
             log: settings.log,

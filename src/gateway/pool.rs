@@ -7,6 +7,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use hyper::client::conn::http2;
+use hyper::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
 use hyper::{Request, Response, body::Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
@@ -15,7 +16,7 @@ use super::h1::H1;
 use super::target::Authority;
 use super::tunnel::{REACHING, address, answer_to};
 use crate::broker::traffic::Refusal;
-use crate::net::{Alpn, Dialer};
+use crate::net::{Alpn, Dialer, Reach};
 
 /// So long a connection waits for its next use; less than what servers and
 /// the boxes in between usually allow.
@@ -34,6 +35,7 @@ pub(super) struct Place {
     pub(super) authority: Authority,
     pub(super) is_tls: bool,
     pub(super) wants_http2: bool,
+    pub(super) reach: Reach,
 }
 
 /// The connections of one thread.
@@ -56,6 +58,8 @@ pub(super) struct Lease {
     pub(super) h1: Box<H1>,
     pool: Arc<Pool>,
     place: Place,
+    /// Whoever has it is somebody to the other side from now on.
+    is_personal: bool,
 }
 
 impl Pool {
@@ -90,7 +94,7 @@ impl Pool {
             true => Alpn::Http2,
             false => Alpn::Http1,
         };
-        let dialed = dialer.open(&address, alpn).await;
+        let dialed = dialer.open(&address, alpn, place.reach).await;
         let dialed = dialed.map_err(|error| answer_to(&error))?;
         let failed = |error: hyper::Error| Refusal::unreachable(words(&place.authority, &error));
         if !dialed.is_http2 {
@@ -183,21 +187,25 @@ impl Channel {
     ) -> Result<(Response<Incoming>, Option<Lease>), Unanswered> {
         let authority = &place.authority;
         match self {
-            Self::Http1(mut h1, was_used) => match h1.send(request).await {
-                Ok(response) => {
-                    let lease = Lease {
-                        h1,
-                        pool: Arc::clone(pool),
-                        place: place.clone(),
-                    };
-                    Ok((response, Some(lease)))
+            Self::Http1(mut h1, was_used) => {
+                let asks = is_personal(request.headers());
+                match h1.send(request).await {
+                    Ok(response) => {
+                        let lease = Lease {
+                            h1,
+                            is_personal: asks || is_personal(response.headers()),
+                            pool: Arc::clone(pool),
+                            place: place.clone(),
+                        };
+                        Ok((response, Some(lease)))
+                    }
+                    Err(mut error) => Err(Unanswered {
+                        request: error.take_message(),
+                        was_used,
+                        refusal: Refusal::unreachable(words(authority, error.error())),
+                    }),
                 }
-                Err(mut error) => Err(Unanswered {
-                    request: error.take_message(),
-                    was_used,
-                    refusal: Refusal::unreachable(words(authority, error.error())),
-                }),
-            },
+            }
             Self::Http2(mut sender, was_used) => {
                 let unanswered = |error: &hyper::Error, request| Unanswered {
                     request,
@@ -220,10 +228,28 @@ impl Channel {
 }
 
 impl Lease {
-    /// Gives the connection back for others.
+    /// Gives the connection back for others, unless it is one client's own.
     pub(super) fn release(self) {
+        if self.is_personal {
+            return;
+        }
         self.pool.put_back(self.place, *self.h1);
     }
+}
+
+/// Whether a head has to do with NTLM or Negotiate (RFC 4559): they are about
+/// the connection, and not about the request.
+fn is_personal(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(AUTHORIZATION).iter();
+    values
+        .chain(headers.get_all(WWW_AUTHENTICATE))
+        .any(|value| {
+            let value = value.as_bytes().trim_ascii_start();
+            [&b"ntlm"[..], b"negotiate"].iter().any(|scheme| {
+                let start = value.get(..scheme.len());
+                start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+            })
+        })
 }
 
 /// What went wrong with an upstream, without anything of the request.

@@ -259,7 +259,8 @@ fn health(lane: &Lane) -> Result<Response<Body>, Refusal> {
     if lane.worker.is_stopping() {
         return Err(Refusal::new(503, "stopping", "The gateway stops"));
     }
-    lane.worker.shared.traffic.book()?;
+    let book = lane.worker.shared.traffic.book();
+    book.map_err(Refusal::for_anybody)?;
     Ok(answer::plain(StatusCode::OK, &json!({"status": "ok"})))
 }
 

@@ -26,7 +26,10 @@ pub(super) async fn open(
 ) {
     let start = std::time::Instant::now();
     let address = address(authority, true);
-    let dialing = worker.shared.dialer.tunnel(&address);
+    let dialing = worker
+        .shared
+        .dialer
+        .tunnel(&address, worker.shared.reach_of_unmatched);
     let dialed = tokio::time::timeout(REACHING, dialing).await;
     let failed = match dialed {
         Ok(Ok(mut upstream)) => {

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, copy, split};
 
 use super::body::{Body, Outgoing};
 use super::edit::response_headers;
-use super::forward::Errand;
+use super::forward::{Errand, relayed};
 use super::tunnel::{REACHING, address, answer_to};
 use super::worker::{OpenConnection, Worker};
 use crate::broker::traffic::{Pass, Refusal};
@@ -33,7 +33,11 @@ pub(super) async fn switch(
     let host = &errand.authority.host;
     let broke = |_| Refusal::unreachable(format!("{host} did not answer"));
     let place = address(&errand.authority, errand.is_tls);
-    let dialing = worker.shared.dialer.open(&place, Alpn::Http1);
+    let reach = match pass {
+        Some(_) => worker.shared.reach,
+        None => worker.shared.reach_of_unmatched,
+    };
+    let dialing = worker.shared.dialer.open(&place, Alpn::Http1, reach);
     let dialed = tokio::time::timeout(REACHING, dialing).await;
     let dialed = dialed
         .map_err(|_| Refusal::unreachable(format!("{host} did not answer")))?
@@ -43,18 +47,17 @@ pub(super) async fn switch(
         .await
         .map_err(broke)?;
     tokio::spawn(connection.with_upgrades());
+    let method = request.method().clone();
     let mut response = sender.send_request(request).await.map_err(broke)?;
     let redactor = pass.map(|pass| pass.redactor.clone());
     let redactor = redactor.filter(|redactor| !redactor.is_empty());
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        let (mut parts, incoming) = response.into_parts();
-        response_headers(&mut parts.headers, redactor.as_ref());
-        let body = Body::relayed(incoming, None, None, redactor.as_ref());
-        return Ok(Response::from_parts(parts, body));
+        return Ok(relayed(response, None, pass, &method));
     }
     let protocol = response.headers().get(UPGRADE).cloned();
     let upstream = hyper::upgrade::on(&mut response);
     let (mut parts, _) = response.into_parts();
+    parts.extensions.clear();
     response_headers(&mut parts.headers, redactor.as_ref());
     let upgrade = HeaderValue::from_static("upgrade");
     parts.headers.insert(CONNECTION, upgrade);

@@ -11,7 +11,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::address::Address;
-use super::dialer::{Dialer, Reach, Stream};
+use super::dialer::{Dialer, Reach, Stream, watch_over};
 use super::proxy::Proxy;
 use super::{NetError, innermost};
 use crate::provider::HostName;
@@ -66,6 +66,7 @@ pub(super) async fn direct(
             Ok(Ok(stream)) => {
                 // Without it small writes wait for the other side's word.
                 let _ = stream.set_nodelay(true);
+                watch_over(&stream);
                 return Ok(stream);
             }
             Ok(Err(error)) => reason = connected(&error),

@@ -6,7 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use rustix::fd::AsFd;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
@@ -16,7 +18,11 @@ use tokio_rustls::client::TlsStream;
 use super::address::Address;
 use super::proxy::Proxy;
 use super::{NetError, Settings, dial};
+use crate::provider::HostName;
 use crate::secret::Secret;
+
+/// After so long without a byte the other side is asked for.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// Calls hosts. Roots are loaded when the first TLS connection needs them.
 pub struct Dialer {
@@ -36,11 +42,14 @@ pub enum Alpn {
 }
 
 /// Which addresses may be called.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Reach {
     /// All of them.
     #[default]
     Anything,
+    /// Those of other machines: not this one, nor its links, where a cloud
+    /// answers questions about it.
+    Others,
     /// Those of the Internet: not this machine, its links, the networks that
     /// it may be in, nor where a cloud answers questions about it.
     Internet,
@@ -82,12 +91,18 @@ impl Dialer {
     ///
     /// # Errors
     /// There is no way there.
-    pub async fn open(&self, address: &Address, alpn: Alpn) -> Result<Dialed, NetError> {
+    pub async fn open(
+        &self,
+        address: &Address,
+        alpn: Alpn,
+        reach: Reach,
+    ) -> Result<Dialed, NetError> {
+        reach.check(&address.host)?;
         let proxy = self.proxy_for(address)?;
         if !address.is_tls {
             let stream = match proxy {
                 Some(proxy) => dial::proxy(self, proxy).await?,
-                None => Stream::Plain(self.direct(address).await?),
+                None => Stream::Plain(direct(address, reach).await?),
             };
             return Ok(Dialed {
                 stream,
@@ -98,7 +113,7 @@ impl Dialer {
         let connector = self.connector(address, alpn).await?;
         let (stream, protocol) = match proxy {
             None => {
-                let plain = self.direct(address).await?;
+                let plain = direct(address, reach).await?;
                 let tls = dial::secure(&connector, plain, address).await?;
                 let protocol = tls.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
                 (Stream::Tls(Box::new(tls)), protocol)
@@ -122,10 +137,11 @@ impl Dialer {
     ///
     /// # Errors
     /// There is no way there.
-    pub async fn tunnel(&self, address: &Address) -> Result<Stream, NetError> {
+    pub async fn tunnel(&self, address: &Address, reach: Reach) -> Result<Stream, NetError> {
+        reach.check(&address.host)?;
         match self.proxy_for(address)? {
             Some(proxy) => dial::tunnel(self, proxy, address).await,
-            None => Ok(Stream::Plain(self.direct(address).await?)),
+            None => Ok(Stream::Plain(direct(address, reach).await?)),
         }
     }
 
@@ -151,10 +167,6 @@ impl Dialer {
         found.map_err(|bad| NetError::NoProxy(bad.clone()))
     }
 
-    async fn direct(&self, address: &Address) -> Result<TcpStream, NetError> {
-        dial::direct(&address.host, address.port, self.settings.reach).await
-    }
-
     /// TLS with our roots, which are loaded once and on another thread: a disk
     /// that does not answer costs no more than a host that does not.
     pub(super) async fn connector(
@@ -178,6 +190,21 @@ impl Dialer {
     }
 }
 
+/// Has the system ask now and then whether the other side is still there:
+/// streams may be silent for hours, and nothing else ends one.
+pub fn watch_over(socket: &impl AsFd) {
+    use rustix::net::sockopt;
+    // A socket that knows nothing of it is watched over by nobody.
+    let _ = sockopt::set_socket_keepalive(socket, true);
+    let _ = sockopt::set_tcp_keepidle(socket, IDLE);
+    let _ = sockopt::set_tcp_keepintvl(socket, IDLE / 4);
+    let _ = sockopt::set_tcp_keepcnt(socket, 4);
+}
+
+async fn direct(address: &Address, reach: Reach) -> Result<TcpStream, NetError> {
+    dial::direct(&address.host, address.port, reach).await
+}
+
 impl Connectors {
     fn new(roots: &super::Roots) -> Result<Self, String> {
         let plain = roots.config()?;
@@ -191,13 +218,63 @@ impl Connectors {
 }
 
 impl Reach {
+    /// Judges what is known before a name is looked up, which a proxy may do
+    /// in our place.
+    fn check(self, host: &HostName) -> Result<(), NetError> {
+        let address = match host {
+            HostName::Address(address) => *address,
+            HostName::Name(_) if host.is_loopback() => Ipv4Addr::LOCALHOST.into(),
+            HostName::Name(_) => return Ok(()),
+        };
+        if self.allows(address) {
+            return Ok(());
+        }
+        Err(NetError::Private {
+            host: host.to_string(),
+            address,
+        })
+    }
+
     /// Whether this address may be called.
     pub fn allows(self, address: IpAddr) -> bool {
         match (self, address) {
             (Self::Anything, _) => true,
+            (Self::Others, IpAddr::V4(address)) => is_elsewhere(address),
+            (Self::Others, IpAddr::V6(address)) => is_elsewhere_v6(address),
             (Self::Internet, IpAddr::V4(address)) => is_public(address),
             (Self::Internet, IpAddr::V6(address)) => is_public_v6(address),
         }
+    }
+}
+
+fn is_elsewhere(address: Ipv4Addr) -> bool {
+    let is_here = address.is_loopback() || address.is_link_local() || address.octets()[0] == 0;
+    // Clouds' addresses for questions about a machine that are no links.
+    let is_cloud =
+        [[100, 100, 100, 200], [168, 63, 129, 16], [192, 0, 0, 192]].contains(&address.octets());
+    !is_here && !is_cloud
+}
+
+fn is_elsewhere_v6(address: Ipv6Addr) -> bool {
+    if let Some(inside) = inner(address) {
+        return is_elsewhere(inside);
+    }
+    let is_cloud = address == Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+    let is_compatible = address.segments()[..6] == [0; 6];
+    !is_compatible && !address.is_unicast_link_local() && !is_cloud
+}
+
+/// The IPv4 address in one of version 6: mapped, NAT64 (RFC 6052), 6to4 (RFC
+/// 3056).
+fn inner(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let of = |high: u16, low: u16| {
+        let [a, b] = high.to_be_bytes();
+        let [c, d] = low.to_be_bytes();
+        Ipv4Addr::new(a, b, c, d)
+    };
+    match address.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => Some(of(high, low)),
+        _ => address.to_ipv4_mapped(),
     }
 }
 
@@ -226,20 +303,10 @@ fn is_public(address: Ipv4Addr) -> bool {
 /// Only what is given out to the world, and no form that an IPv4 address
 /// hides in but such as are public themselves.
 fn is_public_v6(address: Ipv6Addr) -> bool {
-    let segments = address.segments();
-    if let Some(mapped) = address.to_ipv4_mapped() {
-        return is_public(mapped);
+    if let Some(inside) = inner(address) {
+        return is_public(inside);
     }
-    let inside = |high: u16, low: u16| {
-        let [a, b] = high.to_be_bytes();
-        let [c, d] = low.to_be_bytes();
-        is_public(Ipv4Addr::new(a, b, c, d))
-    };
-    match segments {
-        // NAT64 (RFC 6052); its local prefixes (RFC 8215) are somebody's own.
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => inside(high, low),
-        // 6to4 (RFC 3056).
-        [0x2002, high, low, ..] => inside(high, low),
+    match address.segments() {
         // Teredo and other assignments, documentation.
         [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] => false,
         [0x3fff, 0..=0xfff, ..] => false,
@@ -314,6 +381,36 @@ impl AsyncWrite for Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn this_machine_is_not_another_one_in_whatever_form() {
+        for here in [
+            "127.0.0.1",
+            "127.9.9.9",
+            "0.0.0.0",
+            "169.254.169.254",
+            "100.100.100.200",
+            "::1",
+            "::",
+            "::127.0.0.1",
+            "::ffff:127.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "fe80::1",
+            "fd00:ec2::254",
+        ] {
+            assert!(!Reach::Others.allows(here.parse().unwrap()), "{here}");
+        }
+        for other in [
+            "10.0.0.1",
+            "192.168.1.1",
+            "8.8.8.8",
+            "fd12::1",
+            "2606:4700::1111",
+        ] {
+            assert!(Reach::Others.allows(other.parse().unwrap()), "{other}");
+        }
+    }
 
     #[test]
     fn the_internet_is_neither_this_machine_nor_its_networks() {

@@ -25,7 +25,7 @@ use crate::provider::HostName;
 use crate::secret::Secret;
 
 pub use self::address::{Address, BadAddress};
-pub use self::dialer::{Alpn, Dialed, Dialer, Reach, Stream};
+pub use self::dialer::{Alpn, Dialed, Dialer, Reach, Stream, watch_over};
 pub use self::proxy::{BadProxy, Exception, Proxies, ProxyVariables};
 pub use self::roots::{Roots, system_file};
 pub use self::wait::wait_for;
@@ -40,8 +40,6 @@ pub struct Settings {
     pub proxies: Proxies,
     /// Whom to trust.
     pub roots: Roots,
-    /// Which addresses may be called.
-    pub reach: Reach,
 }
 
 /// A client.
@@ -195,7 +193,10 @@ impl Client {
 
     async fn exchange(&self, request: Request) -> Result<Answer, NetError> {
         let address = &request.address;
-        let dialed = self.dialer.open(address, Alpn::None).await?;
+        let dialed = self
+            .dialer
+            .open(address, Alpn::None, Reach::Anything)
+            .await?;
         // A proxy is told the whole address of what is not encrypted.
         let through = dialed
             .through

@@ -29,7 +29,6 @@ fn send_with(proxies: Proxies, url: &str, timeout: Duration) -> Result<Answer, N
     let client = Client::new(Settings {
         proxies,
         roots: Roots::default(),
-        reach: Reach::Anything,
     });
     let request = Request {
         method: "GET".to_owned(),
@@ -161,7 +160,6 @@ fn a_host_of_several_addresses_is_called_at_each_and_trusted_by_its_name() {
             file: Some(roots),
             folders: Vec::new(),
         },
-        reach: Reach::Anything,
     });
     let url = url.replace("http://127.0.0.1", "https://localhost");
     let request = Request {

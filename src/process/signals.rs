@@ -1,7 +1,8 @@
-//! What this process does about signals, as far as a child inherits it: which
-//! ones are ignored, and which are held back. The standard library gives a
-//! child an empty mask, and a signal that has a handler here is no longer
-//! ignored there; both are put back here as they were.
+//! Which signals this process was told to ignore. One that got a handler here
+//! would not be ignored in a child, which inherits ignoring and no handler;
+//! so it is put back there as it was. (SIGPIPE is not among them: the
+//! standard library ignores it before anything of ours runs, and gives it to
+//! a child as the system's default. The mask it leaves alone.)
 
 use std::ffi::{c_int, c_void};
 
@@ -26,7 +27,7 @@ const WATCHED: [Signal; 14] = [
     Signal::XFSZ,
 ];
 
-/// Larger than any system's `struct sigaction` and `sigset_t`.
+/// Larger than any system's `struct sigaction`.
 #[repr(C, align(16))]
 struct Room([usize; 32]);
 
@@ -35,18 +36,12 @@ impl Room {
 }
 
 const IGNORE: usize = 1;
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const SET_MASK: c_int = 2;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-const SET_MASK: c_int = 3;
-
 #[allow(unsafe_code)] // POSIX functions that rustix has no safe form of.
 // SAFETY: the signatures are those of POSIX, with the structures' types left
 // open; the standard library links the C library.
 unsafe extern "C" {
     fn sigaction(signal: c_int, new: *const c_void, old: *mut c_void) -> c_int;
     fn signal(signal: c_int, handler: usize) -> usize;
-    fn pthread_sigmask(how: c_int, new: *const c_void, old: *mut c_void) -> c_int;
 }
 
 /// The signals that are ignored.
@@ -83,27 +78,6 @@ impl Ignored {
     }
 }
 
-/// The signals that are held back from this thread.
-pub struct Mask(Room);
-
-impl Mask {
-    /// This thread's mask.
-    #[allow(unsafe_code)]
-    pub fn now() -> Self {
-        let mut room = Room::EMPTY;
-        // SAFETY: nothing is set; what is written fits the room.
-        unsafe { pthread_sigmask(0, std::ptr::null(), (&raw mut room.0).cast()) };
-        Self(room)
-    }
-
-    /// Makes it this thread's mask again. As above, fit for a child.
-    #[allow(unsafe_code)]
-    pub fn restore(&self) {
-        // SAFETY: the room holds what the same function has written.
-        unsafe { pthread_sigmask(SET_MASK, (&raw const self.0.0).cast(), std::ptr::null_mut()) };
-    }
-}
-
 fn bit(signal: Signal) -> u64 {
     1 << signal.as_raw()
 }
@@ -130,16 +104,5 @@ mod tests {
         ignored.restore();
         assert!(Ignored::now().has(Signal::XFSZ.as_raw()));
         assert!(!ignored.has(Signal::TERM.as_raw()) && !ignored.has(-1) && !ignored.has(1000));
-    }
-
-    #[test]
-    fn a_mask_comes_back_as_it_was() {
-        let before = Mask::now();
-        let mut all = Mask(Room::EMPTY);
-        all.0.0[0] = usize::try_from(bit(Signal::USR2) >> 1).unwrap();
-        all.restore();
-        assert_eq!(Mask::now().0.0[0] & all.0.0[0], all.0.0[0]);
-        before.restore();
-        assert_eq!(Mask::now().0.0[0], before.0.0[0]);
     }
 }

@@ -205,12 +205,8 @@ fn with_random_tail(example: &str, random: Random<'_>) -> Option<Secret> {
     let mut made: Vec<char> = example.chars().collect();
     let tail = made.len() / 2;
     let is_hexadecimal = |c: &char| c.is_ascii_digit() || ('a'..='f').contains(c);
-    let letters = made[tail..]
-        .iter()
-        .filter(|c| c.is_ascii_alphanumeric())
-        .all(is_hexadecimal)
-        .then_some('f')
-        .unwrap_or('z');
+    let mut used = made[tail..].iter().filter(|c| c.is_ascii_alphanumeric());
+    let letters = if used.all(is_hexadecimal) { 'f' } else { 'z' };
     let mut bits = 0.0;
     for c in &mut made[tail..] {
         let kind = match *c {

@@ -21,6 +21,8 @@ use vault::secret::Secret;
 use vault::vault::{Document, Sealed};
 use zeroize::Zeroizing;
 
+use super::gateway;
+
 /// A key that was made for this file and opens nothing else.
 pub const KEY: &str = "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX";
 
@@ -31,7 +33,7 @@ const WORK: u8 = 2;
 pub type Parser = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
 
 /// All of them.
-pub const PARSERS: [Parser; 13] = [
+pub const PARSERS: [Parser; 15] = [
     ("vault_file", vault_file, seeds::vault_files),
     ("sealed", sealed, seeds::sealed),
     ("document", document, seeds::documents),
@@ -45,6 +47,8 @@ pub const PARSERS: [Parser; 13] = [
     ("tokens", tokens, seeds::tokens),
     ("pasted", pasted, seeds::pasted),
     ("redacted", redacted, seeds::redacted),
+    ("heads", gateway::heads, gateway::head_seeds),
+    ("gateway", gateway::gateway, gateway::seeds),
 ];
 
 fn key() -> VaultKey {

@@ -7,15 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
+use super::minted::{self, Minted};
 use super::pass::Pass;
 use super::refusal::Refusal;
 use crate::broker::renew;
 use crate::broker::select::{self, Unnamed};
-use crate::credential::Credential;
 use crate::credential::agent::Agent;
+use crate::credential::{Credential, Status};
 use crate::error::{Error, Result};
 use crate::name::{ConnectionId, ConnectionName, ConnectionRef, ProviderName};
 use crate::provider::{Catalog, Definition, Host, HostName, Injection};
+use crate::secret::Secret;
 use crate::vault::{Document, Store};
 
 /// What of a vault goes into a book.
@@ -54,6 +56,8 @@ pub struct Entry {
     pub credential: Credential,
     /// What it adds to requests, for each host that it was asked for.
     passes: Mutex<HashMap<HostName, Arc<Pass>>>,
+    /// The token that its key got, where it is not sent itself.
+    minted: Mutex<Option<Arc<Minted>>>,
 }
 
 /// Which connection a provider means where none is named.
@@ -142,6 +146,7 @@ impl Book {
             definition,
             credential,
             passes: Mutex::default(),
+            minted: Mutex::default(),
         }));
     }
 
@@ -271,11 +276,14 @@ impl Entry {
         host: &HostName,
         now: Timestamp,
     ) -> std::result::Result<Arc<Pass>, Refusal> {
+        self.check(now)?;
         let mut passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pass) = passes.get(host) {
             return Ok(Arc::clone(pass));
         }
-        let pass = Arc::new(Pass::new(self, host, now)?);
+        let minted = self.minted();
+        let token = minted.as_ref().map(|minted| &minted.token);
+        let pass = Arc::new(Pass::new(self, token, host)?);
         // Hosts of a pattern are many; nobody needs them all at hand.
         if passes.len() >= 256 {
             passes.clear();
@@ -284,8 +292,41 @@ impl Entry {
         Ok(pass)
     }
 
+    /// Whether it may be used at all.
+    fn check(&self, now: Timestamp) -> std::result::Result<(), Refusal> {
+        let what = match self.credential.status_at(now) {
+            // A provider may have refused it for a reason that is gone.
+            Status::Connected | Status::Invalid => return Ok(()),
+            Status::Revoked => "was revoked",
+            Status::Expired => "has expired",
+        };
+        let id = &self.id;
+        Err(Refusal::new(424, "login_ended", format!("{id} {what}"))
+            .with_hint(format!("vault login {id} --force")))
+    }
+
+    fn minted(&self) -> Option<Arc<Minted>> {
+        let minted = self.minted.lock();
+        minted.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes a token that was just asked for.
+    pub(super) fn take(&self, minted: Minted) {
+        let mut passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
+        passes.clear();
+        *self.minted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(minted));
+    }
+
+    /// The key that gets its tokens, where it is not sent itself.
+    pub(super) fn minting_key(&self) -> Option<&Secret> {
+        minted::key_of(self)
+    }
+
     /// Whether its token wants to be renewed before it is used.
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        if self.minting_key().is_some() {
+            return self.minted().is_none_or(|minted| minted.is_due(now));
+        }
         renew::wants_renewal(&self.credential, &self.definition, now)
     }
 }

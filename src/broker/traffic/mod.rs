@@ -9,6 +9,7 @@
 mod book;
 mod choose;
 mod client;
+mod minted;
 mod pass;
 pub mod path;
 mod refusal;

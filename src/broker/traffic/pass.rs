@@ -4,14 +4,13 @@
 //! first; and what must not come back.
 
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
-use jiff::Timestamp;
 
 use super::book::Entry;
 use super::refusal::Refusal;
+use crate::credential::Value;
 use crate::credential::attach::{Attachment, attach};
 use crate::credential::echo;
 use crate::credential::redact::Redactor;
-use crate::credential::{AuthKind as Kept, Status};
 use crate::name::{ConnectionId, FieldName};
 use crate::provider::{AuthKind, Definition, HostName, Part, Spot};
 use crate::secret::Secret;
@@ -63,7 +62,12 @@ pub struct Signing {
 }
 
 impl Pass {
-    pub(super) fn new(entry: &Entry, host: &HostName, now: Timestamp) -> Result<Self, Refusal> {
+    /// `minted` is a token that stands in the place of a stored one.
+    pub(super) fn new(
+        entry: &Entry,
+        minted: Option<&Secret>,
+        host: &HostName,
+    ) -> Result<Self, Refusal> {
         let Entry {
             id,
             definition,
@@ -71,20 +75,11 @@ impl Pass {
             ..
         } = entry;
         let value = &credential.value;
-        let log_in_again = |what: &str| {
-            Refusal::new(424, "login_ended", format!("{id} {what}"))
-                .with_hint(format!("vault login {id} --force"))
-        };
-        match credential.status_at(now) {
-            Status::Revoked => return Err(log_in_again("was revoked")),
-            Status::Expired => return Err(log_in_again("has expired")),
-            // A provider may have refused it for a reason that is gone.
-            Status::Connected | Status::Invalid => {}
-        }
         let base_url = value.base_url.as_ref().or(definition.base_url.as_ref());
         let base_url = base_url.map(|url| Secret::from(url.trim_end_matches('/').to_owned()));
         let fields = |name: &FieldName| match name.as_str() {
             "base_url" => base_url.as_ref(),
+            "access_token" if minted.is_some() => minted,
             _ => value.fields.get(name),
         };
         let attachment = attach(definition.placements_for(host), &fields);
@@ -102,7 +97,7 @@ impl Pass {
             )
             .with_hint("Give it to the program itself: vault run --mode env -- CMD"));
         }
-        let redactor = redactor(definition, value, &attachment);
+        let redactor = redactor(definition, value, minted, &attachment);
         let (stripped, stripped_query) = stripped(definition);
         let Attachment {
             headers,
@@ -138,7 +133,7 @@ impl Pass {
             }),
             signing,
             redactor,
-            is_renewable: credential.kind == Kept::OAuth && credential.is_renewable(),
+            is_renewable: minted.is_some() || credential.is_renewable(),
             allows_encoded_slash: definition.encoded_slashes,
         })
     }
@@ -180,20 +175,21 @@ fn signing<'a>(
 }
 
 /// All headers and parameters that the provider takes a credential in, on
-/// whichever host and whether or not we set them.
+/// whichever host and whether or not we set them. `Authorization` is always
+/// among them: Anthropic's SDK sends its key there, the API has it elsewhere,
+/// and whoever gets both may believe the wrong one.
 pub(super) fn stripped(definition: &Definition) -> (Vec<HeaderName>, Vec<String>) {
-    let mut headers: Vec<HeaderName> = Vec::new();
+    let mut headers = Vec::new();
     let mut query = Vec::new();
+    if !definition.placements.is_empty() || definition.supports(&AuthKind::AwsSigV4) {
+        headers.push(AUTHORIZATION);
+    }
     for placement in &definition.placements {
         match &placement.spot {
             Spot::Header(name, _) => headers.extend(name.parse::<HeaderName>().ok()),
-            Spot::Basic(..) => headers.push(AUTHORIZATION),
             Spot::Query(name, _) => query.push(name.clone()),
-            Spot::Path(_) => {}
+            Spot::Basic(..) | Spot::Path(_) => {}
         }
-    }
-    if definition.supports(&AuthKind::AwsSigV4) {
-        headers.push(AUTHORIZATION);
     }
     headers.sort_by(|one, other| one.as_str().cmp(other.as_str()));
     headers.dedup();
@@ -217,14 +213,16 @@ fn path_literal(definition: &Definition, host: &HostName) -> String {
 /// Everything secret about the connection, and what is sent of it.
 fn redactor(
     definition: &Definition,
-    value: &crate::credential::Value,
+    value: &Value,
+    minted: Option<&Secret>,
     attachment: &Attachment,
 ) -> Redactor {
     let secrets = value
         .fields
         .iter()
         .filter(|(name, _)| definition.is_secret(name))
-        .map(|(_, secret)| secret);
+        .map(|(_, secret)| secret)
+        .chain(minted);
     // Only what a secret is in: a version or an account is no secret because
     // it stands in a header.
     let sent: Vec<Secret> = attachment

@@ -86,6 +86,16 @@ impl Refusal {
         Self::new(503, "locked", "The vault cannot be opened").with_hint(format!("{error}.{hint}"))
     }
 
+    /// The same for somebody who has shown no token: nothing of this machine
+    /// is in it.
+    #[must_use]
+    pub fn for_anybody(self) -> Self {
+        let hint = self
+            .hint
+            .map(|_| "See on its machine: vault doctor".to_owned());
+        Self { hint, ..self }
+    }
+
     /// A credential could not be made ready.
     pub fn of_credential(error: &Error) -> Self {
         let (status, code) = match error.kind() {

@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 
 use super::book::Entry;
+use super::minted;
 use super::refusal::Refusal;
 use super::{Source, Traffic};
 use crate::broker::renew::Renewer;
 use crate::error::{Error, Kind, Result as Checked};
 use crate::name::ConnectionId;
+use crate::secret::Secret;
 use crate::vault::Moment;
 
 /// A token that is good for so long is used while another request renews it,
@@ -22,6 +24,8 @@ use crate::vault::Moment;
 const STILL_GOOD: SignedDuration = SignedDuration::from_secs(20);
 /// After a failure nobody asks for so long.
 const PAUSE: Duration = Duration::from_secs(30);
+/// A token that is no older is not renewed because it was refused.
+const JUST_RENEWED: SignedDuration = SignedDuration::from_mins(2);
 /// What a renewal is called for those who wait for the lock.
 const COMMAND: &str = "renewal";
 
@@ -62,13 +66,14 @@ impl Traffic {
     /// # Errors
     /// It has ended, and there is no new one.
     pub(super) async fn renew_ahead(
-        self: &Traffic,
+        &self,
         entry: &Arc<Entry>,
         now: Timestamp,
     ) -> Result<(), Refusal> {
         let gate = self.renewals.gate(&entry.id);
         let ends = entry.credential.value.expires_at;
-        let is_good = ends.is_none_or(|end| end.duration_since(now) > STILL_GOOD);
+        let is_minted = entry.minting_key().is_some();
+        let is_good = !is_minted && ends.is_none_or(|end| end.duration_since(now) > STILL_GOOD);
         let may_wait = entry.credential.is_renewable();
         if is_good && may_wait && gate.failed().is_some() {
             return Ok(());
@@ -76,16 +81,19 @@ impl Traffic {
         let turn = match gate.turn.try_lock() {
             Ok(turn) => turn,
             Err(_) if is_good => return Ok(()),
-            Err(_) => {
-                let turn = gate.turn.lock().await;
-                // Whoever was before us has it, or failed just now.
-                if let Some(refusal) = gate.failed() {
-                    return Err(refusal);
-                }
-                turn
-            }
+            Err(_) => gate.turn.lock().await,
         };
+        // Whoever was before us failed just now, or has it.
+        if let Some(refusal) = gate.failed() {
+            return Err(refusal);
+        }
+        if is_minted && !entry.is_due(now) {
+            return Ok(());
+        }
         let outcome = self.ask(entry, |renewer, entry| {
+            if let Some(key) = entry.minting_key() {
+                return mint(entry, key, renewer);
+            }
             let seen = entry.credential.duplicate();
             let fresh = renewer.fresh(&entry.id, &entry.definition, seen)?;
             Ok(fresh.trouble)
@@ -109,12 +117,25 @@ impl Traffic {
     /// # Errors
     /// There is no new one.
     pub(super) async fn renew_refused(&self, entry: &Arc<Entry>) -> Result<(), Refusal> {
+        // A provider that refuses a new token too has another reason, and is
+        // not asked for one at every request.
+        let renewed_at = entry.credential.value.renewed_at;
+        if renewed_at.is_some_and(|when| self.now().duration_since(when) < JUST_RENEWED) {
+            return Err(Refusal::new(
+                424,
+                "renewal_failed",
+                format!("{} refuses a token that it gave just now", entry.id),
+            ));
+        }
         let gate = self.renewals.gate(&entry.id);
         let _turn = gate.turn.lock().await;
         if let Some(refusal) = gate.failed() {
             return Err(refusal);
         }
         let outcome = self.ask(entry, |renewer, entry| {
+            if let Some(key) = entry.minting_key() {
+                return mint(entry, key, renewer);
+            }
             let seen = entry.credential.duplicate();
             renewer.renewed(&entry.id, &entry.definition, seen)?;
             Ok(None)
@@ -155,4 +176,10 @@ impl Traffic {
         self.look_again();
         asked.map_err(|error| Refusal::of_credential(&error))
     }
+}
+
+fn mint(entry: &Entry, key: &Secret, renewer: &Renewer<'_>) -> Checked<Option<Error>> {
+    let minted = minted::mint(entry, key, renewer.client, renewer.moment.now)?;
+    entry.take(minted);
+    Ok(None)
 }

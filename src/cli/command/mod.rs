@@ -11,6 +11,7 @@ pub mod get;
 pub mod history;
 pub mod import;
 pub mod init;
+pub mod isolate;
 pub mod list;
 pub mod login;
 pub mod logout;

@@ -19,6 +19,7 @@ use crate::cli::environment::VAULT_VARIABLES;
 use crate::cli::variables;
 use crate::error::{Error, Kind, Result};
 use crate::name::{Target, VariableName};
+use crate::secret::Secret;
 
 /// What `run` ends with where vault itself failed before the child began.
 pub const FAILED_BEFORE_CHILD: u8 = 125;
@@ -28,10 +29,16 @@ const NOT_FOUND: u8 = 127;
 /// Run a program with credentials
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The program takes this one's place: its signals, its terminal and its exit \
-code are its own. It gets none of the ways into the vault. Exit code 125 if vault failed before it \
-began, 126 if it cannot be executed, 127 if it is not there.\n\nExamples:\n  vault run --mode env -- \
-./server\n  vault run --mode env --only openai/team --with DATABASE_URL -- python app.py"
+    after_help = "The program holds no key: its requests go through a gateway in this process, \
+which puts the right credential into those to a provider's hosts and leaves all others alone. In \
+the place of keys it finds placeholders, which are good nowhere else. Clients that know no proxies \
+want --base-urls, or --mode env, where the real keys are in the program's environment. It gets none \
+of the ways into the vault. Its terminal, its signals and its exit code are its own: 125 if vault \
+failed before it began, 126 if it cannot be executed, 127 if it is not there.\n\nWithout --isolate \
+this is no wall against a hostile program: one of the same user can read that user's \
+files.\n\nExamples:\n  vault run -- python app.py\n  vault run --only openai/team,github -- \
+./agent\n  vault run --isolate --deny-unmatched --allow pypi.org -- ./untrusted\n  vault run \
+--mode env --only openai --with DATABASE_URL -- ./server"
 )]
 pub struct RunArgs {
     /// Only these connections
@@ -43,8 +50,8 @@ pub struct RunArgs {
     /// These plain secrets
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     with: Vec<VariableName>,
-    /// Do not renew tokens that are about to end
-    #[arg(long, conflicts_with = "deny_unmatched")]
+    /// With --mode env: do not renew tokens that are about to end
+    #[arg(long)]
     no_refresh: bool,
     /// Refuse requests that no connection is for
     #[arg(long)]
@@ -92,7 +99,25 @@ fn split(command: &[OsString]) -> Result<(&OsString, &[OsString])> {
         .ok_or_else(|| Error::new(Kind::Usage, "Say what to run").with_hint("vault run --help"))
 }
 
+/// What only a gateway can do.
+fn refuse_proxy_options(args: &RunArgs) -> Result<()> {
+    let given = [
+        (args.deny_unmatched, "--deny-unmatched"),
+        (!args.allow.is_empty(), "--allow"),
+        (args.base_urls, "--base-urls"),
+        (args.isolate, "--isolate"),
+    ];
+    match given.iter().find(|(is_given, _)| *is_given) {
+        None => Ok(()),
+        Some((_, option)) => {
+            let message = format!("{option} needs the gateway, which --mode env goes without");
+            Err(Error::new(Kind::Usage, message).with_hint("vault run --help"))
+        }
+    }
+}
+
 fn replace(args: &RunArgs, context: &Context) -> Result<u8> {
+    refuse_proxy_options(args)?;
     let gathered = gather(args, context)?;
     let (program, arguments) = split(&args.command)?;
     let mut command = Command::new(program);
@@ -107,11 +132,7 @@ fn replace(args: &RunArgs, context: &Context) -> Result<u8> {
             ));
             continue;
         }
-        if value.reveal().contains('\0') {
-            let message = format!("{name} holds a NUL byte, which no variable can");
-            return Err(Error::new(Kind::InvalidInput, message)
-                .with_hint("Leave it out: vault run --only P --with NAME"));
-        }
+        refuse_nul(&name, value)?;
         command.env(name.as_str(), value.reveal());
     }
     context.inherited.restore().map_err(|error| {
@@ -119,6 +140,15 @@ fn replace(args: &RunArgs, context: &Context) -> Result<u8> {
     })?;
     let failed = command.exec();
     Ok(report(&failed, program, context))
+}
+
+fn refuse_nul(name: &VariableName, value: &Secret) -> Result<()> {
+    if !value.reveal().contains('\0') {
+        return Ok(());
+    }
+    let message = format!("{name} holds a NUL byte, which no variable can");
+    Err(Error::new(Kind::InvalidInput, message)
+        .with_hint("Leave it out: vault run --only P --with NAME"))
 }
 
 /// `--only` narrows the connections; plain secrets then are those of

@@ -120,7 +120,9 @@ pub fn run(args: &ServeArgs, context: &Context) -> Result<()> {
     let settings = Settings {
         listeners,
         authority: Some(authority),
-        network: context.network(reach),
+        network: context.network(),
+        reach,
+        reach_of_unmatched: reach,
         unmatched,
         tls,
         threads: gateway::threads(),

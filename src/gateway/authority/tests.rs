@@ -293,18 +293,3 @@ fn a_strict_verifier_takes_the_chain() {
         assert!(words.contains(said), "{said}: {text}");
     }
 }
-
-/// Run with `--release -- --ignored --nocapture` to see the figure.
-#[test]
-#[ignore = "a measurement"]
-fn minting_is_cheap() {
-    let authority = authority(&["api.example.com"]);
-    let name = host("api.example.com");
-    let begin = std::time::Instant::now();
-    for _ in 0..2000 {
-        authority.leaf(&name, now()).unwrap();
-    }
-    let each = begin.elapsed() / 2000;
-    assert!(each < Duration::from_millis(5), "{each:?}");
-    std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{each:?} a leaf\n")).unwrap();
-}

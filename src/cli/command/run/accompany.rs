@@ -9,8 +9,9 @@ use super::bundle::Bundle;
 use super::child::Child;
 use super::stand_in::StandIns;
 use super::surroundings::{Surroundings, trusted};
-use super::{RunArgs, report, split};
+use super::{RunArgs, refuse_nul, report, split};
 use crate::broker::traffic::{Book, Placeholder, RunTokens, Selection, Source, Traffic};
+use crate::cli::command::isolate::Hidden;
 use crate::cli::context::Context;
 use crate::cli::{environment, gateway};
 use crate::error::{Error, Kind, Result};
@@ -18,6 +19,7 @@ use crate::gateway::authority::{Authority, AuthorityError, Lasting, permitted_of
 use crate::gateway::{Gateway, Listener, Settings};
 use crate::name::{ConnectionRef, Target, VariableName};
 use crate::net::{Address, Reach};
+use crate::process::isolate::{self, Plan};
 use crate::provider::HostName;
 use crate::secret::Secret;
 use crate::vault::{Opened, Store};
@@ -34,9 +36,17 @@ pub(super) fn accompany(args: &RunArgs, context: &Context) -> Result<u8> {
     let Some((store, opened)) = context.open_if_there()? else {
         return without_vault(args, context);
     };
-    let (listener, address) = listen().map_err(|error| {
-        Error::new(Kind::Failed, "No port of this machine can be listened on").with_source(error)
-    })?;
+    let (listener, address) = match args.isolate {
+        // It is made in the program's own network, where nothing else is.
+        true => (None, SocketAddr::V4(isolate::ADDRESS)),
+        false => {
+            let (listener, address) = listen().map_err(|error| {
+                let message = "No port of this machine can be listened on";
+                Error::new(Kind::Failed, message).with_source(error)
+            })?;
+            (Some(listener), address)
+        }
+    };
     let parts = Parts::new(args, context, &store, &opened)?;
     let inherited = environment::whole();
     let bundle = Bundle::write(
@@ -55,6 +65,9 @@ pub(super) fn accompany(args: &RunArgs, context: &Context) -> Result<u8> {
     if args.base_urls {
         base_urls = parts.base_urls(&address.to_string());
     }
+    for (name, value) in &parts.values {
+        refuse_nul(name, value)?;
+    }
     let surroundings = Surroundings {
         proxy: &proxy,
         connected: &parts.book.definitions().collect::<Vec<_>>(),
@@ -64,20 +77,62 @@ pub(super) fn accompany(args: &RunArgs, context: &Context) -> Result<u8> {
         base_urls: &base_urls,
         bundle: &bundle,
     };
-    let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .env_clear()
-        .envs(surroundings.variables(inherited));
-    // It runs as long as this is held.
-    let _gateway = parts.start(args, context, store, &opened, vec![Listener::Tcp(listener)])?;
+    let variables = surroundings.variables(inherited);
+    let gateway = |listener| {
+        let listeners = vec![Listener::Tcp(listener)];
+        parts.start(args, context, store, &opened, listeners)
+    };
     context.terminal.give_over();
+    let Some(listener) = listener else {
+        let plan = plan(context, &bundle)?;
+        let (mut command, mut waiting) =
+            plan.command(program, arguments).map_err(cannot_isolate)?;
+        command.env_clear().envs(variables);
+        let child = match Child::spawn(command, &context.inherited) {
+            Ok(child) => child,
+            Err(failed) => return Err(cannot_isolate(failed)),
+        };
+        let _gateway = gateway(waiting.listener()?)?;
+        return match waiting.go() {
+            Ok(()) => ended(child),
+            Err(failed) => Ok(report(&failed, program, context)),
+        };
+    };
+    // It runs as long as this is held.
+    let _gateway = gateway(listener)?;
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().envs(variables);
     match Child::spawn(command, &context.inherited) {
-        Ok(child) => child.wait().map_err(|error| {
-            Error::new(Kind::Failed, "Cannot learn how the program ended").with_source(error)
-        }),
+        Ok(child) => ended(child),
         Err(failed) => Ok(report(&failed, program, context)),
     }
+}
+
+/// What an isolated program must not find, and what it needs.
+fn plan(context: &Context, bundle: &Bundle) -> Result<Plan> {
+    let hidden = Hidden::of(context)?;
+    if let Some(folder) = &hidden.shared {
+        context.output.warn(&format!(
+            "Other things lie beside the vault in {}: the program sees that folder, and the \
+             sealed vault once a commit has replaced it.",
+            folder.display()
+        ));
+    }
+    Ok(Plan {
+        hidden: hidden.paths,
+        keep: Some(bundle.folder().to_owned()),
+        ..Plan::default()
+    })
+}
+
+fn cannot_isolate(error: std::io::Error) -> Error {
+    Error::new(Kind::Failed, "The program cannot be isolated").with_source(error)
+}
+
+fn ended(child: Child) -> Result<u8> {
+    child.wait().map_err(|error| {
+        Error::new(Kind::Failed, "Cannot learn how the program ended").with_source(error)
+    })
 }
 
 /// Nothing is there to be put into requests: the program runs as it is, if
@@ -101,9 +156,7 @@ fn without_vault(args: &RunArgs, context: &Context) -> Result<u8> {
     }
     context.terminal.give_over();
     match Child::spawn(command, &context.inherited) {
-        Ok(child) => child.wait().map_err(|error| {
-            Error::new(Kind::Failed, "Cannot learn how the program ended").with_source(error)
-        }),
+        Ok(child) => ended(child),
         Err(failed) => Ok(report(&failed, program, context)),
     }
 }
@@ -256,7 +309,13 @@ impl Parts {
         let settings = Settings {
             listeners,
             authority: self.authority,
-            network: context.network(Reach::Anything),
+            network: context.network(),
+            reach: Reach::Anything,
+            // What is hidden from the program answers on this machine.
+            reach_of_unmatched: match args.isolate {
+                true => Reach::Others,
+                false => Reach::Anything,
+            },
             unmatched: gateway::unmatched(args.deny_unmatched, &args.allow)?,
             tls: None,
             threads: gateway::threads(),

@@ -46,6 +46,11 @@ impl Bundle {
         Ok(made)
     }
 
+    /// The folder that both are in, and nothing else.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The authority's certificate.
     pub fn authority(&self) -> PathBuf {
         self.folder.join(AUTHORITY)

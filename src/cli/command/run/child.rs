@@ -18,7 +18,7 @@ use signal_hook::consts::{
 use signal_hook::low_level::emulate_default_handler;
 
 use crate::process::Inherited;
-use crate::process::signals::Mask;
+use crate::process::signals::Ignored;
 
 /// What is handed on. Stopping (Ctrl-Z) is not among it: the terminal stops
 /// both, and the shell sees that we are stopped.
@@ -89,7 +89,7 @@ struct Line {
     parent: Pid,
     /// Whether a hangup comes to us alone, as to the first of a session.
     leads_session: bool,
-    ignored: crate::process::signals::Ignored,
+    ignored: Ignored,
     /// The child's number; 0 before it is there and after it is gone.
     child: AtomicI32,
     /// What came and is not handed on yet, a bit each.
@@ -216,7 +216,6 @@ fn listen_to_nothing(signal: i32) -> io::Result<()> {
 /// What the child does before it becomes its program.
 #[allow(unsafe_code)] // `pre_exec`
 fn prepare(command: &mut Command, inherited: Inherited) {
-    let mask = Mask::now();
     #[cfg(target_os = "linux")]
     let parent = getpid();
     let last_steps = move || {
@@ -230,11 +229,72 @@ fn prepare(command: &mut Command, inherited: Inherited) {
                 return Err(rustix::io::Errno::SRCH.into());
             }
         }
-        inherited.restore()?;
-        mask.restore();
-        Ok(())
+        inherited.restore()
     };
     // SAFETY: between fork and exec there are only system calls, with values
     // that were made before; nothing is allocated, and no lock is taken.
     unsafe { command.pre_exec(last_steps) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line() -> Line {
+        Line {
+            parent: getpid(),
+            leads_session: false,
+            ignored: Ignored::default(),
+            child: AtomicI32::new(0),
+            waiting: AtomicU64::new(0),
+            busy: AtomicU32::new(0),
+        }
+    }
+
+    fn sleeper() -> process::Child {
+        Command::new("sleep").arg("1000").spawn().unwrap()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_the_terminal_sends_is_the_childs_already_and_nothing_else_is() {
+        const BY_KERNEL: i32 = 0x80;
+        const BY_KILL: i32 = 0;
+        let mut line = line();
+        for signal in [SIGINT, SIGQUIT, SIGWINCH, SIGHUP] {
+            assert!(line.child_has_it(signal, BY_KERNEL), "{signal}");
+        }
+        for signal in HANDED_ON {
+            assert!(!line.child_has_it(signal, BY_KILL), "{signal}");
+        }
+        // The kernel's too, and to one process each.
+        for signal in [SIGALRM, SIGTERM, SIGCONT] {
+            assert!(!line.child_has_it(signal, BY_KERNEL), "{signal}");
+        }
+        line.leads_session = true;
+        assert!(!line.child_has_it(SIGHUP, BY_KERNEL));
+    }
+
+    #[test]
+    fn a_signal_that_comes_before_the_child_is_handed_on_when_it_is_there() {
+        let line = line();
+        // Even one of the terminal: nobody was there to get it.
+        line.hear(SIGINT, 0x80);
+        let mut child = sleeper();
+        line.connect(Pid::from_child(&child));
+        assert_eq!(child.wait().unwrap().signal(), Some(SIGINT));
+    }
+
+    #[test]
+    fn nothing_is_sent_to_a_child_that_is_gone() {
+        let line = line();
+        let mut other = sleeper();
+        line.connect(Pid::from_child(&other));
+        line.disconnect();
+        // Its number is somebody else's from here on, as far as we know.
+        line.hear(SIGTERM, 0);
+        assert!(other.try_wait().unwrap().is_none());
+        other.kill().unwrap();
+        assert_eq!(other.wait().unwrap().signal(), Some(9));
+    }
 }

@@ -25,8 +25,9 @@ pub struct StandIns {
 }
 
 impl StandIns {
-    /// For each field that is stored, its first variable and no other: a
-    /// client that finds a key under two names sends it twice.
+    /// For each secret that is stored, its first variable and no other: a
+    /// client that finds a key under two names sends it twice. What is not
+    /// secret has every name that it is exported under.
     pub fn of(
         definition: &Definition,
         credential: &Credential,
@@ -39,15 +40,18 @@ impl StandIns {
             let Some(value) = credential.value.fields.get(name) else {
                 continue;
             };
-            if is_for_renewal || taken.contains(&name) || made.has(variable) {
+            if is_for_renewal || made.has(variable) {
                 continue;
             }
-            taken.push(name);
             let field = definition.field(name.as_str());
             if field.is_some_and(|field| !field.is_secret) {
                 made.values.push((variable.clone(), value.duplicate()));
                 continue;
             }
+            if taken.contains(&name) {
+                continue;
+            }
+            taken.push(name);
             // A token has no field, and no shape that anybody checks.
             let placeholder = match field {
                 Some(field) => placeholder(field, &mut *random),
@@ -143,7 +147,7 @@ mod tests {
             found.map(|(_, value)| value.reveal().to_owned())
         };
         assert_eq!(value("AWS_REGION").as_deref(), Some("eu-central-1"));
-        assert_eq!(value("AWS_DEFAULT_REGION"), None);
+        assert_eq!(value("AWS_DEFAULT_REGION"), value("AWS_REGION"));
         assert_eq!(value("AWS_SECRET_ACCESS_KEY"), None);
         assert_eq!(made.placeholders.len(), 1);
         let own = of("openai", &[], Some("https://own.example.com/v1"));

@@ -48,7 +48,10 @@ const NPM_PROXY: [&str; 3] = [
 /// own servers.
 const NEVER_PROXIED: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
-/// A file of all roots, in place of what a client would trust by itself.
+/// A file of all roots, in place of what a client would trust by itself. Java
+/// is not among those who can be told: it has a store of its own, of another
+/// form; nor are yarn, whose versions end at each other's variables, and what
+/// asks macOS (Go, Swift, the system's curl).
 const REPLACING: [&str; 19] = [
     // OpenSSL, and with it Python, Ruby, PHP; Go (but on macOS); rustls
     "SSL_CERT_FILE",
