@@ -1,7 +1,6 @@
 //! Clients of the gateway: CONNECT with HTTP/1.1 and HTTP/2 inside, whole
 //! addresses, and the path form. Whatever they wait for is bounded in time.
 
-use std::fs;
 use std::future::Future;
 use std::ops::Deref;
 use std::path::Path;

@@ -48,8 +48,6 @@ pub struct Heard {
     /// Where the connection was made to, as CONNECT said; empty where a proxy
     /// is asked in plain text.
     pub target: String,
-    /// Which connection it came over, counted from 0.
-    pub connection: usize,
     /// The method, a blank, and the address as it stood there.
     pub line: String,
     /// The host that it names.
@@ -274,23 +272,20 @@ fn live(listener: std::net::TcpListener, shared: Arc<Shared>, ended: oneshot::Re
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let mut count = 0;
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             continue;
         };
         let _ = stream.set_nodelay(true);
         let shared = Arc::clone(&shared);
-        let number = count;
-        count += 1;
         tokio::spawn(async move {
             // A client that hangs up is the client's business.
-            let _ = connection(stream, number, &shared).await;
+            let _ = connection(stream, &shared).await;
         });
     }
 }
 
-async fn connection(mut stream: TcpStream, number: usize, shared: &Arc<Shared>) -> io::Result<()> {
+async fn connection(mut stream: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
     let mut first = [0; 8];
     let mut known = 0;
     while known < first.len() {
@@ -301,7 +296,7 @@ async fn connection(mut stream: TcpStream, number: usize, shared: &Arc<Shared>) 
         tokio::task::yield_now().await;
     }
     if &first != b"CONNECT " {
-        serve(stream, false, String::new(), number, shared).await;
+        serve(stream, false, String::new(), shared).await;
         return Ok(());
     }
     let mut head = Vec::new();
@@ -329,24 +324,27 @@ async fn connection(mut stream: TcpStream, number: usize, shared: &Arc<Shared>) 
         return Ok(());
     }
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    serve(stream, is_http2, target, number, shared).await;
+    serve(stream, is_http2, target, shared).await;
     Ok(())
 }
 
-async fn serve<S>(stream: S, is_http2: bool, target: String, number: usize, shared: &Arc<Shared>)
+async fn serve<S>(stream: S, is_http2: bool, target: String, shared: &Arc<Shared>)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
     let own = Arc::clone(shared);
     let service = service_fn(move |request: Request<Incoming>| {
-        let heard = Heard::of(&request, &target, number);
+        let heard = Heard::of(&request, &target);
         own.heard.lock().unwrap().push(heard.clone());
         let answer = (own.answers)(request, heard);
         async move { answer.await.ok_or_else(|| io::Error::other("hangs up")) }
     });
     let io = TokioIo::new(stream);
     if is_http2 {
-        let builder = http2::Builder::new(TokioExecutor::new());
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        // As many small frames as a test likes: h2 ends a connection on which
+        // more of them wait than fit half of its window.
+        builder.initial_connection_window_size(64 << 20);
         let _ = builder.serve_connection(io, service).await;
     } else {
         let connection = http1::Builder::new().serve_connection(io, service);
@@ -355,7 +353,7 @@ where
 }
 
 impl Heard {
-    fn of(request: &Request<Incoming>, target: &str, connection: usize) -> Self {
+    fn of(request: &Request<Incoming>, target: &str) -> Self {
         let uri = request.uri();
         let path = uri.path_and_query().map_or("", |text| text.as_str());
         let host = request.headers().get(HOST);
@@ -368,7 +366,6 @@ impl Heard {
         };
         Self {
             target: target.to_owned(),
-            connection,
             line: format!("{} {address}", request.method()),
             host: host.unwrap_or_default(),
             is_http2,
