@@ -137,7 +137,7 @@ fn admit(token: Secret, traffic: &Traffic) -> Result<Option<Admitted>, Refusal> 
 
 /// Whether a header's value has the token in it, also as one half of Basic.
 pub(super) fn holds(value: &HeaderValue, token: &Secret) -> bool {
-    let bytes = value.as_bytes();
+    let bytes = value.as_bytes().trim_ascii();
     let token = token.reveal().as_bytes();
     if bytes.len() < token.len() {
         return false;
@@ -202,7 +202,8 @@ mod tests {
     fn a_value_that_holds_the_token_in_any_form_is_seen() {
         let token = Secret::from("vat_FAKEtoken".to_owned());
         let basic = format!("Basic {}", STANDARD.encode("vat_FAKEtoken:"));
-        for value in ["vat_FAKEtoken", "Bearer vat_FAKEtoken", &basic] {
+        let indented = format!(" {basic}");
+        for value in ["vat_FAKEtoken", "Bearer vat_FAKEtoken", &basic, &indented] {
             assert!(holds(&value.parse().unwrap(), &token), "{value}");
         }
         for value in ["", "Bearer vat_FAKE", "Basic dmF0"] {

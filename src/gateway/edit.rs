@@ -2,6 +2,8 @@
 //! two neighbours alone is taken off, what the client must not say is taken
 //! off, and what its connection adds is put in.
 
+use std::borrow::Cow;
+
 use hyper::HeaderMap;
 use hyper::Uri;
 use hyper::header::{
@@ -143,14 +145,18 @@ pub(super) fn request_headers(
 }
 
 /// The path and query that go upstream.
-pub(super) fn path_and_query(
-    uri: &Uri,
+pub(super) fn path_and_query<'a>(
+    uri: &'a Uri,
     pass: Option<&Pass>,
     drop: &dyn Fn(&str) -> bool,
-) -> String {
+) -> Cow<'a, str> {
     let given = uri.path_and_query().map_or("/", |text| text.as_str());
     if given == "*" {
-        return given.to_owned();
+        return Cow::Borrowed(given);
+    }
+    let adds_nothing = pass.is_none_or(|pass| pass.path.is_none() && pass.query.is_empty());
+    if adds_nothing && !given.contains('?') {
+        return Cow::Borrowed(given);
     }
     let (path, query) = match given.split_once('?') {
         Some((path, query)) => (path, Some(query)),
@@ -183,7 +189,7 @@ pub(super) fn path_and_query(
         text.push_str(value.reveal());
         mark = '&';
     }
-    text
+    Cow::Owned(text)
 }
 
 /// A name may be written with any of its characters in hexadecimal.

@@ -1,6 +1,7 @@
 //! A request on its way upstream and its answer on its way back: the broker
 //! is asked, the head is edited, bodies stream. A refusal sends nothing.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -50,7 +51,8 @@ pub(super) async fn forward(
     // Some providers have keys in their paths, where a token stands then.
     let token = errand.admitted.token.reveal();
     let path = request.uri().path().replace(token, "TOKEN");
-    let (connection, outcome) = Journey::new(worker, errand, &request).go(request).await;
+    let (pass, outcome) = Journey::new(worker, errand, &request).go(request).await;
+    let connection = pass.map(|pass| pass.id.to_string());
     log(&Line {
         client: errand.admitted.client.name(),
         method: method.as_str(),
@@ -86,12 +88,11 @@ impl<'a> Journey<'a> {
     async fn go(
         self,
         mut request: Request<Incoming>,
-    ) -> (Option<String>, Result<Response<Body>, Refusal>) {
+    ) -> (Option<Arc<Pass>>, Result<Response<Body>, Refusal>) {
         let pass = match self.authorized(&request).await {
             Ok(pass) => pass,
             Err(refusal) => return (None, Err(refusal)),
         };
-        let connection = pass.as_ref().map(|pass| pass.id.to_string());
         let switched = is_upgrade(&request).then(|| hyper::upgrade::on(&mut request));
         let (mut parts, body) = request.into_parts();
         // An answer of the gateway's own to `OPTIONS *` or TRACE would repeat
@@ -101,9 +102,9 @@ impl<'a> Journey<'a> {
                 self.switch(&mut parts, body, pass.as_deref(), switched)
                     .await
             }
-            None => self.exchange(parts, body, pass).await,
+            None => self.exchange(parts, body, pass.clone()).await,
         };
-        (connection, outcome)
+        (pass, outcome)
     }
 
     /// What goes into the request; `None` where nothing does and it goes all
@@ -283,7 +284,10 @@ impl<'a> Journey<'a> {
         let is_own = |value: &str| value == token.reveal() || is_placeholder(value.as_bytes());
         let text = path_and_query(&parts.uri, pass, &is_own);
         let unreadable = |_| Refusal::new(400, "bad_path", "The path cannot be read");
-        parts.uri = text.parse::<Uri>().map_err(unreadable)?;
+        // A path that stays as it is was read already.
+        if matches!(text, Cow::Owned(_)) || parts.uri.authority().is_some() {
+            parts.uri = text.parse::<Uri>().map_err(unreadable)?;
+        }
         let is_own = |value: &HeaderValue| {
             holds(value, token)
                 || is_placeholder(value.as_bytes())
@@ -306,12 +310,12 @@ impl<'a> Journey<'a> {
             Some(_) => shared.reach,
             None => shared.reach_of_unmatched,
         };
-        let place = Place {
+        let place = Arc::new(Place {
             authority: self.errand.authority.clone(),
             is_tls: self.errand.is_tls,
             wants_http2: self.is_http2,
             reach,
-        };
+        });
         let pool = &self.worker.pool;
         let repeatable = (is_empty && is_idempotent(request.method())).then(|| head_of(&request));
         let channel = pool.channel(&place, &shared.dialer, false).await?;

@@ -41,7 +41,8 @@ pub(super) struct Place {
 /// The connections of one thread.
 #[derive(Default)]
 pub(super) struct Pool {
-    idle: Mutex<HashMap<Place, Vec<H1>>>,
+    #[expect(clippy::vec_box, reason = "they change hands with every request")]
+    idle: Mutex<HashMap<Arc<Place>, Vec<Box<H1>>>>,
     shared: Mutex<HashMap<Place, http2::SendRequest<Outgoing>>>,
 }
 
@@ -57,7 +58,7 @@ pub(super) enum Channel {
 pub(super) struct Lease {
     pub(super) h1: Box<H1>,
     pool: Arc<Pool>,
-    place: Place,
+    place: Arc<Place>,
     /// Whoever has it is somebody to the other side from now on.
     is_personal: bool,
 }
@@ -77,7 +78,7 @@ impl Pool {
                 return Ok(Channel::Http2(sender, true));
             }
             if let Some(h1) = self.waiting(place) {
-                return Ok(Channel::Http1(Box::new(h1), true));
+                return Ok(Channel::Http1(h1, true));
             }
         }
         let dialing = self.dial(place, dialer);
@@ -126,7 +127,7 @@ impl Pool {
         Some(sender.clone())
     }
 
-    fn waiting(&self, place: &Place) -> Option<H1> {
+    fn waiting(&self, place: &Place) -> Option<Box<H1>> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = idle.get_mut(place)?;
         let mut cx = Context::from_waker(Waker::noop());
@@ -139,7 +140,7 @@ impl Pool {
         None
     }
 
-    fn put_back(&self, place: Place, mut h1: H1) {
+    fn put_back(&self, place: Arc<Place>, mut h1: Box<H1>) {
         let mut cx = Context::from_waker(Waker::noop());
         if !h1.is_usable(&mut cx) {
             return;
@@ -183,7 +184,7 @@ impl Channel {
         self,
         request: Request<Outgoing>,
         pool: &Arc<Pool>,
-        place: &Place,
+        place: &Arc<Place>,
     ) -> Result<(Response<Incoming>, Option<Lease>), Unanswered> {
         let authority = &place.authority;
         match self {
@@ -195,7 +196,7 @@ impl Channel {
                             h1,
                             is_personal: asks || is_personal(response.headers()),
                             pool: Arc::clone(pool),
-                            place: place.clone(),
+                            place: Arc::clone(place),
                         };
                         Ok((response, Some(lease)))
                     }
@@ -233,7 +234,7 @@ impl Lease {
         if self.is_personal {
             return;
         }
-        self.pool.put_back(self.place, *self.h1);
+        self.pool.put_back(self.place, self.h1);
     }
 }
 

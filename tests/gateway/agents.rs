@@ -31,7 +31,12 @@ async fn an_agent_uses_what_it_was_granted_and_nothing_else() {
         }
         let answer = gateway.send(request.body(Text::default()).unwrap()).await;
         let told = answer.refused(403, "not_granted");
-        assert!(told["hint"].as_str().unwrap().contains("vault agent create"));
+        assert!(
+            told["hint"]
+                .as_str()
+                .unwrap()
+                .contains("vault agent create")
+        );
     }
     for path in ["/api/acme/default/v1", "/api/openai/v1/models"] {
         let request = Request::get(path).header("x-api-key", &tokens.narrow);
@@ -60,8 +65,12 @@ async fn a_token_that_is_taken_back_ends_on_connections_that_are_open() {
         .asks_for_secrets()
         .ok();
     let fresh = environment.secret("an agent's token", fresh.stdout.trim_end());
-    sends(&mut first, request()).await.refused(401, "unauthorized");
-    sends2(&mut second, request()).await.refused(401, "unauthorized");
+    sends(&mut first, request())
+        .await
+        .refused(401, "unauthorized");
+    sends2(&mut second, request())
+        .await
+        .refused(401, "unauthorized");
     let old = gateway.connects("api.acme.example:443").await.unwrap_err();
     old.refused(407, "unauthorized");
     let path_form = |token: &str| {
@@ -71,13 +80,19 @@ async fn a_token_that_is_taken_back_ends_on_connections_that_are_open() {
     let old = gateway.asks(path_form(&tokens.ci)).await;
     old.refused(401, "unauthorized");
     assert!(world.heard().is_empty());
-    gateway.with_token(&fresh).get("https://api.acme.example/").await.ok();
+    gateway
+        .with_token(&fresh)
+        .get("https://api.acme.example/")
+        .await
+        .ok();
     gateway.asks(path_form(&fresh)).await.ok();
 
     sends(&mut third, request()).await.ok();
     world.forget();
     environment.vault(["agent", "revoke", "narrow"]).ok();
-    sends(&mut third, request()).await.refused(401, "unauthorized");
+    sends(&mut third, request())
+        .await
+        .refused(401, "unauthorized");
     assert!(world.heard().is_empty());
 }
 
@@ -87,7 +102,15 @@ async fn an_agent_that_is_made_while_the_gateway_runs_gets_in_at_once() {
     let world = World::new(&mut environment);
     let gateway = Gateway::serve(&environment, &tokens.ci, &[]);
     let made = environment
-        .vault(["agent", "create", "new", "--allow", "acme", "--expires", "30d"])
+        .vault([
+            "agent",
+            "create",
+            "new",
+            "--allow",
+            "acme",
+            "--expires",
+            "30d",
+        ])
         .asks_for_secrets()
         .ok();
     let token = environment.secret("an agent's token", made.stdout.trim_end());
@@ -98,5 +121,7 @@ async fn an_agent_that_is_made_while_the_gateway_runs_gets_in_at_once() {
     // A whole provider was granted: both of its connections.
     let team = Request::get("https://api.acme.example/").header("x-vault-connection", "team");
     new.send(team.body(Text::default()).unwrap()).await.ok();
-    new.get("https://api.openai.com/").await.refused(403, "not_granted");
+    new.get("https://api.openai.com/")
+        .await
+        .refused(403, "not_granted");
 }

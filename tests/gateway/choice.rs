@@ -28,7 +28,11 @@ async fn a_client_names_a_connection_and_the_header_goes_no_further() {
     ] {
         gateway.send(naming(address, name)).await.ok();
         let heard = world.last();
-        assert_eq!(heard.header("authorization"), format!("Bearer {key}"), "{name}");
+        assert_eq!(
+            heard.header("authorization"),
+            format!("Bearer {key}"),
+            "{name}"
+        );
         assert!(!heard.headers.contains_key("x-vault-connection"));
     }
     for (name, status, code) in [
@@ -57,8 +61,12 @@ async fn connect_names_a_connection_for_all_that_comes_inside() {
         "Proxy-Authorization: {}\r\nX-Vault-Connection: team\r\n",
         gateway.authorization()
     );
-    let stream = gateway.connects_with("api.acme.example:443", &headers).await;
-    let stream = gateway.secures(stream.unwrap(), "api.acme.example", &[]).await;
+    let stream = gateway
+        .connects_with("api.acme.example:443", &headers)
+        .await;
+    let stream = gateway
+        .secures(stream.unwrap(), "api.acme.example", &[])
+        .await;
     let mut sender = http1_over(stream.unwrap()).await;
     let address = "https://api.acme.example/";
     sends(&mut sender, crate::client::get(address)).await.ok();
@@ -77,7 +85,10 @@ async fn what_cannot_be_told_is_refused_with_the_candidates() {
     let address = "https://api.beta.example/";
     let told = gateway.get(address).await.refused(409, "ambiguous");
     let text = told.to_string();
-    assert!(text.contains("beta/one") && text.contains("beta/two"), "{text}");
+    assert!(
+        text.contains("beta/one") && text.contains("beta/two"),
+        "{text}"
+    );
     assert!(text.contains("X-Vault-Connection: beta/one"), "{text}");
     let request = Request::get("/api/beta/v1").header("x-api-key", &tokens.ci);
     let answer = gateway.asks(request.body(Text::default()).unwrap()).await;
@@ -107,7 +118,10 @@ async fn an_exact_host_and_a_longer_path_fit_better_and_a_tie_is_refused() {
         let more = json!({ "hosts": [host], "base_url": null, "priority": priority });
         define(&environment, &provider(name, more));
         let key = environment.secret("a key", format!("FAKE-canary-of-{name}"));
-        environment.vault(["login", name, "--stdin"]).stdin(key).ok();
+        environment
+            .vault(["login", name, "--stdin"])
+            .stdin(key)
+            .ok();
     }
     let gateway = Gateway::serve(&environment, &tokens.ci, &["--allow-unmatched"]);
     for (address, name) in [
@@ -126,9 +140,15 @@ async fn an_exact_host_and_a_longer_path_fit_better_and_a_tie_is_refused() {
     // The same host at another path is nobody's.
     gateway.get("https://api.shared.example/v2").await.ok();
     assert_eq!(world.last().header("authorization"), "");
-    let told = gateway.get("https://api.tie.example/").await.refused(409, "ambiguous");
+    let told = gateway
+        .get("https://api.tie.example/")
+        .await
+        .refused(409, "ambiguous");
     let text = told.to_string();
-    assert!(text.contains("tied/default") && text.contains("other/default"), "{text}");
+    assert!(
+        text.contains("tied/default") && text.contains("other/default"),
+        "{text}"
+    );
     let named = naming("https://api.tie.example/", "other/default");
     gateway.send(named).await.ok();
     assert!(world.last().holds("FAKE-canary-of-other"));

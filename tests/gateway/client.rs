@@ -167,7 +167,9 @@ impl<'a> Gateway<'a> {
         let script = "env >&2; echo \"CHILD=$$\" >&2; echo READY >&2; exec cat >/dev/null";
         let run = environment.vault(["run"]).args(arguments);
         let mut running = run.args(["--", "sh", "-c", script]).begin_at_pipe();
-        let said = running.wait_for("child", |said| said.contains("READY\n").then(|| said.to_owned()));
+        let said = running.wait_for("child", |said| {
+            said.contains("READY\n").then(|| said.to_owned())
+        });
         let variables: Vec<(String, String)> = said
             .lines()
             .filter_map(|line| line.split_once('='))
@@ -295,7 +297,10 @@ impl Client {
             .unwrap()
             .with_root_certificates(self.roots.clone())
             .with_no_client_auth();
-        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        config.alpn_protocols = protocols
+            .iter()
+            .map(|name| name.as_bytes().to_vec())
+            .collect();
         let connector = TlsConnector::from(Arc::new(config));
         let name = ServerName::try_from(host.to_owned()).unwrap();
         bounded(connector.connect(name, stream)).await

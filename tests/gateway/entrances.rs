@@ -26,7 +26,12 @@ async fn nobody_gets_in_without_a_token() {
         for token in ["", "vat_FAKEwrong", &tokens.ended, "vault", "agent", "ci"] {
             let mut client = served.with_token(token);
             client.address.clone_from(address);
-            for target in ["api.acme.example:443", "elsewhere.example:443", "a b", "u@x:1"] {
+            for target in [
+                "api.acme.example:443",
+                "elsewhere.example:443",
+                "a b",
+                "u@x:1",
+            ] {
                 let answer = client.connects(target).await;
                 // What cannot be read as a request at all is refused as that.
                 if target != "a b" {
@@ -72,7 +77,9 @@ async fn a_token_is_taken_in_each_place_for_it_and_goes_no_further() {
         format!("X-Vault-Agent-ID: ci\r\nX-Vault-Agent-Token: {token}\r\n"),
         format!("X-Vault-Agent-Token: {token}\r\n"),
     ] {
-        let tunnel = gateway.connects_with("api.acme.example:443", &headers).await;
+        let tunnel = gateway
+            .connects_with("api.acme.example:443", &headers)
+            .await;
         let stream = gateway
             .secures(tunnel.unwrap(), "api.acme.example", &["http/1.1"])
             .await
@@ -112,14 +119,20 @@ async fn the_path_form_takes_the_token_in_the_place_of_the_key() {
         ("authorization", format!("Bearer {token}")),
         ("authorization", format!("token {token}")),
         ("authorization", token.clone()),
-        ("authorization", format!("Basic {}", STANDARD.encode(format!("x:{token}")))),
+        (
+            "authorization",
+            format!("Basic {}", STANDARD.encode(format!("x:{token}"))),
+        ),
         ("x-api-key", token.clone()),
         ("x-goog-api-key", token.clone()),
         ("proxy-authorization", format!("Bearer {token}")),
         ("x-vault-agent-token", token.clone()),
     ] {
         let request = Request::post("/api/acme/v1/chat?a=1").header(name, &value);
-        gateway.asks(request.body(Text::from("text")).unwrap()).await.ok();
+        gateway
+            .asks(request.body(Text::from("text")).unwrap())
+            .await
+            .ok();
         let heard = world.last();
         assert_eq!(heard.target, "api.acme.example:443", "{name}");
         assert_eq!(heard.line, "POST /v1/chat?a=1");
@@ -143,7 +156,10 @@ async fn the_path_form_takes_the_token_in_the_place_of_the_key() {
     gateway.asks(get(&address)).await.ok();
     assert_eq!(world.last().line, "GET /v1?key=FAKE-canary%26of%3Dquery");
     let request = Request::get("/api/pair/x").header("X-Pair-Secret", token);
-    gateway.asks(request.body(Text::default()).unwrap()).await.ok();
+    gateway
+        .asks(request.body(Text::default()).unwrap())
+        .await
+        .ok();
     assert_eq!(world.last().header("x-pair-secret"), template::SECRET);
 }
 
@@ -152,9 +168,8 @@ async fn the_path_form_names_a_connection_in_its_second_step() {
     let (mut environment, tokens) = filled();
     let world = World::new(&mut environment);
     let gateway = Gateway::serve(&environment, &tokens.ci, &[]);
-    let ask = |path: &str| {
-        Request::get(path).header("authorization", format!("Bearer {}", tokens.ci))
-    };
+    let ask =
+        |path: &str| Request::get(path).header("authorization", format!("Bearer {}", tokens.ci));
     for (path, line, key) in [
         ("/api/acme/team/v1/x", "GET /v1/x", template::TEAM_KEY),
         ("/api/acme/default/v1", "GET /v1", template::KEY),
@@ -162,7 +177,10 @@ async fn the_path_form_names_a_connection_in_its_second_step() {
         ("/api/acme/teams/x", "GET /teams/x", template::KEY),
         ("/api/acme/team?a=1", "GET /?a=1", template::TEAM_KEY),
     ] {
-        gateway.asks(ask(path).body(Text::default()).unwrap()).await.ok();
+        gateway
+            .asks(ask(path).body(Text::default()).unwrap())
+            .await
+            .ok();
         let heard = world.last();
         assert_eq!(heard.line, line, "{path}");
         assert_eq!(heard.header("authorization"), format!("Bearer {key}"));
@@ -225,10 +243,15 @@ async fn a_client_of_http2_reaches_an_upstream_that_speaks_http1() {
     let request = Request::post("https://api.acme.example/a?b=1")
         .header("cookie", "a=1")
         .header("cookie", "b=2");
-    sends2(&mut sender, request.body(Text::from("text")).unwrap()).await.ok();
+    sends2(&mut sender, request.body(Text::from("text")).unwrap())
+        .await
+        .ok();
     let heard = world.only();
     assert!(!heard.is_http2);
-    assert_eq!((&*heard.line, &*heard.host), ("POST /a?b=1", "api.acme.example"));
+    assert_eq!(
+        (&*heard.line, &*heard.host),
+        ("POST /a?b=1", "api.acme.example")
+    );
     assert_eq!(heard.header("cookie"), "a=1; b=2");
     assert_eq!(heard.header("authorization"), key());
 }
@@ -247,7 +270,10 @@ fn local(environment: &TestEnvironment, port: u16) {
         ),
     );
     let key = environment.secret("local's key", "FAKE-canary-of-local");
-    environment.vault(["login", "local", "--stdin"]).stdin(key).ok();
+    environment
+        .vault(["login", "local", "--stdin"])
+        .stdin(key)
+        .ok();
 }
 
 #[tokio::test]
@@ -263,7 +289,10 @@ async fn a_whole_address_is_for_plain_http_where_a_definition_allows_it() {
     assert_eq!(heard.header("authorization"), "Bearer FAKE-canary-of-local");
     assert_eq!(heard.header("proxy-authorization"), "");
     let request = Request::get("/api/local/v1/x").header("x-api-key", &tokens.ci);
-    gateway.asks(request.body(Text::default()).unwrap()).await.ok();
+    gateway
+        .asks(request.body(Text::default()).unwrap())
+        .await
+        .ok();
     let heard = world.last();
     assert_eq!(heard.header("authorization"), "Bearer FAKE-canary-of-local");
     assert!(!heard.holds(&tokens.ci));

@@ -32,8 +32,20 @@ async fn a_host_that_only_looks_like_a_providers_is_not_looked_into() {
     ] {
         client.get(&format!("https://{host}/")).await.ok();
         let heard = world.last();
-        assert_eq!((&*heard.host, &*heard.target), (host, &*format!("{host}:443")));
+        assert_eq!(
+            (&*heard.host, &*heard.target),
+            (host, &*format!("{host}:443"))
+        );
         assert_eq!(heard.header("authorization"), "", "{host}");
+        // Also where no certificate stands between.
+        let whole = Request::get(format!("https://{host}/"))
+            .header("proxy-authorization", gateway.authorization());
+        gateway
+            .asks(whole.body(Text::default()).unwrap())
+            .await
+            .ok();
+        let heard = world.last();
+        assert_eq!((&*heard.host, heard.header("authorization")), (host, ""));
     }
     for (host, key) in [
         ("api.foreign.example", "FAKE-canary-of-foreign"),
@@ -43,7 +55,11 @@ async fn a_host_that_only_looks_like_a_providers_is_not_looked_into() {
     ] {
         gateway.get(&format!("https://{host}/")).await.ok();
         let heard = world.last();
-        assert_eq!(heard.header("authorization"), format!("Bearer {key}"), "{host}");
+        assert_eq!(
+            heard.header("authorization"),
+            format!("Bearer {key}"),
+            "{host}"
+        );
     }
 }
 
@@ -79,18 +95,29 @@ async fn dots_capitals_and_ports_of_connect_are_read_and_not_cut_off() {
     let gateway = Gateway::serve(&environment, &tokens.ci, &["--allow-unmatched"]);
     for target in ["api.acme.example.:443", "API.acme.EXAMPLE:443"] {
         let stream = gateway.connects(target).await.unwrap();
-        let stream = gateway.secures(stream, "api.acme.example", &[]).await.unwrap();
+        let stream = gateway
+            .secures(stream, "api.acme.example", &[])
+            .await
+            .unwrap();
         let mut sender = http1_over(stream).await;
-        sends(&mut sender, get("https://api.acme.example/")).await.ok();
+        sends(&mut sender, get("https://api.acme.example/"))
+            .await
+            .ok();
         let heard = world.last();
         assert_eq!(heard.target, "api.acme.example:443");
-        assert_eq!(heard.header("authorization"), format!("Bearer {}", template::KEY));
+        assert_eq!(
+            heard.header("authorization"),
+            format!("Bearer {}", template::KEY)
+        );
     }
     world.forget();
     // Another port is another service.
     let client = gateway.trusting(world.roots());
     for port in [444, 8443, 80] {
-        client.get(&format!("https://api.acme.example:{port}/")).await.ok();
+        client
+            .get(&format!("https://api.acme.example:{port}/"))
+            .await
+            .ok();
         let heard = world.last();
         assert_eq!(heard.target, format!("api.acme.example:{port}"));
         assert_eq!(heard.header("authorization"), "");
@@ -101,10 +128,16 @@ async fn dots_capitals_and_ports_of_connect_are_read_and_not_cut_off() {
 async fn a_port_that_a_definition_names_gets_its_key() {
     let (mut environment, tokens) = filled();
     let world = World::new(&mut environment);
-    let odd = provider("odd", json!({ "hosts": ["api.odd.example:8443"], "base_url": null }));
+    let odd = provider(
+        "odd",
+        json!({ "hosts": ["api.odd.example:8443"], "base_url": null }),
+    );
     define(&environment, &odd);
     let key = environment.secret("odd's key", "FAKE-canary-of-odd");
-    environment.vault(["login", "odd", "--stdin"]).stdin(&key).ok();
+    environment
+        .vault(["login", "odd", "--stdin"])
+        .stdin(&key)
+        .ok();
     let gateway = Gateway::serve(&environment, &tokens.ci, &[]);
     gateway.get("https://api.odd.example:8443/").await.ok();
     let heard = world.last();
@@ -140,8 +173,14 @@ async fn a_whole_https_address_is_sent_on_over_tls() {
     let gateway = Gateway::serve(&environment, &tokens.ci, &[]);
     let request = Request::get("https://api.acme.example/v1")
         .header("proxy-authorization", gateway.authorization());
-    gateway.asks(request.body(Text::default()).unwrap()).await.ok();
+    gateway
+        .asks(request.body(Text::default()).unwrap())
+        .await
+        .ok();
     let heard = world.only();
     assert_eq!(heard.target, "api.acme.example:443");
-    assert_eq!(heard.header("authorization"), format!("Bearer {}", template::KEY));
+    assert_eq!(
+        heard.header("authorization"),
+        format!("Bearer {}", template::KEY)
+    );
 }

@@ -4,9 +4,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::Request;
+use serde_json::json;
 
 use crate::client::{Gateway, Text, get};
-use crate::template::{self, filled};
+use crate::template::{self, define, filled, provider};
 use crate::world::World;
 
 #[tokio::test]
@@ -54,7 +55,10 @@ async fn a_key_goes_into_every_place_that_a_definition_names() {
     for (asked, sent) in [
         ("/v1", format!("/v1?key={key}")),
         ("/v1?key=own&a=1", format!("/v1?a=1&key={key}")),
-        ("/v1?a=1&%6bey=own&KEY=2", format!("/v1?a=1&KEY=2&key={key}")),
+        (
+            "/v1?a=1&%6bey=own&KEY=2",
+            format!("/v1?a=1&KEY=2&key={key}"),
+        ),
         ("/v1?key", format!("/v1?key={key}")),
     ] {
         let address = format!("https://api.query.example{asked}");
@@ -63,9 +67,15 @@ async fn a_key_goes_into_every_place_that_a_definition_names() {
     }
 
     let basic = Request::get("https://api.basic.example/").header("authorization", "Bearer own");
-    gateway.send(basic.body(Text::default()).unwrap()).await.ok();
+    gateway
+        .send(basic.body(Text::default()).unwrap())
+        .await
+        .ok();
     let pair = STANDARD.encode(format!("FAKE-user:{}", template::PASSWORD));
-    assert_eq!(world.last().header("authorization"), format!("Basic {pair}"));
+    assert_eq!(
+        world.last().header("authorization"),
+        format!("Basic {pair}")
+    );
 
     let key = template::PATH_KEY.replace(':', "%3A");
     for asked in ["/bot/getMe?a=1", "/botFAKE:own/getMe?a=1", "/getMe?a=1"] {
@@ -79,6 +89,51 @@ async fn a_key_goes_into_every_place_that_a_definition_names() {
             line == plain || line == format!("GET /bot{key}/getMe?a=1"),
             "{asked}: {line}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_place_that_takes_keys_elsewhere_is_emptied_everywhere() {
+    let (mut environment, tokens) = filled();
+    let world = World::new(&mut environment);
+    let bearer = |host: &str| json!({ "in": "header", "name": "Authorization", "value": "Bearer {api_key}", "hosts": [host] });
+    let places = json!({
+        "hosts": ["api.places.example", "old.places.example"],
+        "inject": [
+            bearer("api.places.example"),
+            { "in": "header", "name": "X-Old-Key", "value": "{api_key}", "hosts": ["old.places.example"] },
+            { "in": "query", "name": "old_key", "value": "{api_key}", "hosts": ["old.places.example"] },
+        ],
+    });
+    define(&environment, &provider("places", places));
+    let key = environment.secret("a key", "FAKE-canary-of-places");
+    environment
+        .vault(["login", "places", "--stdin"])
+        .stdin(&key)
+        .ok();
+    let gateway = Gateway::serve(&environment, &tokens.ci, &[]);
+    for host in ["api.places.example", "old.places.example"] {
+        let request = Request::get(format!("https://{host}/?old_key=own&a=1"))
+            .header("authorization", "Bearer own")
+            .header("x-old-key", "own");
+        gateway
+            .send(request.body(Text::default()).unwrap())
+            .await
+            .ok();
+        let heard = world.last();
+        let is_new = host.starts_with("api");
+        let (bearer, old) = (format!("Bearer {key}"), key.as_str());
+        assert_eq!(
+            heard.header("authorization"),
+            if is_new { &bearer } else { "" }
+        );
+        assert_eq!(heard.header("x-old-key"), if is_new { "" } else { old });
+        let query = if is_new {
+            String::new()
+        } else {
+            format!("&old_key={key}")
+        };
+        assert_eq!(heard.line, format!("GET /?a=1{query}"));
     }
 }
 
@@ -97,11 +152,17 @@ async fn a_request_to_aws_is_signed_anew() {
         .header("authorization", &signature)
         .header("x-amz-date", "20200101T000000Z")
         .header("x-amz-content-sha256", "UNSIGNED-PAYLOAD");
-    gateway.send(request.body(Text::from("body")).unwrap()).await.ok();
+    gateway
+        .send(request.body(Text::from("body")).unwrap())
+        .await
+        .ok();
     let heard = world.only();
     let shown = heard.header("authorization");
     let date = &heard.header("x-amz-date")[..8];
-    let scope = format!("Credential={}/{date}/eu-central-1/s3/aws4_request", template::AWS_ID);
+    let scope = format!(
+        "Credential={}/{date}/eu-central-1/s3/aws4_request",
+        template::AWS_ID
+    );
     assert!(shown.contains(&scope) && date != "20200101", "{heard:?}");
     assert!(!shown.contains(&"0".repeat(64)), "{shown}");
     assert_eq!(heard.line, "PUT /a%20b?x=1");
@@ -121,10 +182,16 @@ async fn what_is_between_two_neighbours_goes_no_further() {
         .header("te", "gzip, neighbour's")
         .header("x-vault-anything", "neighbour's")
         .header("x-end", "stays");
-    gateway.send(request.body(Text::default()).unwrap()).await.ok();
+    gateway
+        .send(request.body(Text::default()).unwrap())
+        .await
+        .ok();
     let heard = world.only();
     assert!(!heard.holds("neighbour's"), "{heard:?}");
     assert_eq!(heard.header("x-end"), "stays");
     // Naming it between neighbours does not keep the key out.
-    assert_eq!(heard.header("authorization"), format!("Bearer {}", template::KEY));
+    assert_eq!(
+        heard.header("authorization"),
+        format!("Bearer {}", template::KEY)
+    );
 }

@@ -29,6 +29,8 @@ async fn an_answer_without_a_secret_is_the_same_to_the_byte() {
             ("x-one", "a"),
             ("x-one", "b"),
             ("cache-control", "no-store"),
+            // Another protocol would go around the gateway.
+            ("alt-svc", "h3=\":443\""),
         ];
         if packed {
             // No text: it stays as it is, whatever it is.
@@ -44,11 +46,16 @@ async fn an_answer_without_a_secret_is_the_same_to_the_byte() {
             gateway.get(&address).await.ok(),
             sends2(&mut sender, get(&address)).await.ok(),
         ] {
-            assert!(answer.body == bytes(), "{path}: {} bytes", answer.body.len());
+            assert!(
+                answer.body == bytes(),
+                "{path}: {} bytes",
+                answer.body.len()
+            );
             assert_eq!(answer.header("content-length"), "200000");
             assert_eq!(answer.header("etag"), "\"tag\"");
             let one: Vec<_> = answer.headers.get_all("x-one").iter().collect();
             assert_eq!(one, ["a", "b"]);
+            assert_eq!(answer.header("alt-svc"), "");
             let is_packed = path == "packed";
             assert_eq!(answer.header("content-encoding") == "gzip", is_packed);
         }
@@ -63,14 +70,22 @@ async fn answers_without_a_body_and_parts_of_a_file_are_left_as_they_are() {
         Some(match (method, path) {
             ("HEAD", _) => reply_with(
                 200,
-                &[("content-length", "1234"), ("content-encoding", "gzip"), ("content-type", "text/plain")],
+                &[
+                    ("content-length", "1234"),
+                    ("content-encoding", "gzip"),
+                    ("content-type", "text/plain"),
+                ],
                 "",
             ),
             (_, "/empty") => reply_with(204, &[], ""),
             (_, "/same") => reply_with(304, &[("etag", "\"tag\"")], ""),
             (_, "/part") => reply_with(206, &[("content-range", "bytes 2-5/9")], "text"),
             (_, "/moved") => reply_with(307, &[("location", "https://evil.example/")], "moved"),
-            _ => reply_with(200, &[("content-type", "text/plain"), ("content-encoding", "gzip")], ""),
+            _ => reply_with(
+                200,
+                &[("content-type", "text/plain"), ("content-encoding", "gzip")],
+                "",
+            ),
         })
     });
     let gateway = Gateway::serve(&environment, &tokens.ci, &["--allow-unmatched"]);
@@ -100,7 +115,11 @@ async fn answers_without_a_body_and_parts_of_a_file_are_left_as_they_are() {
                 false => sends(&mut one, request).await,
                 true => sends2(&mut two, request).await,
             };
-            assert_eq!((answer.status, answer.text()), (status, body), "{method} {path}");
+            assert_eq!(
+                (answer.status, answer.text()),
+                (status, body),
+                "{method} {path}"
+            );
             if method == Method::HEAD {
                 assert_eq!(answer.header("content-length"), "1234");
                 assert_eq!(answer.header("content-encoding"), "gzip");
@@ -117,5 +136,10 @@ async fn answers_without_a_body_and_parts_of_a_file_are_left_as_they_are() {
         }
     }
     // Where an answer pointed, nobody went.
-    assert!(!world.connects().iter().any(|target| target.contains("evil")));
+    assert!(
+        !world
+            .connects()
+            .iter()
+            .any(|target| target.contains("evil"))
+    );
 }

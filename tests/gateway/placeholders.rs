@@ -23,22 +23,44 @@ async fn a_placeholder_becomes_the_key_at_its_own_provider_only() {
     let gateway = Gateway::run(&environment, &[]);
     let acme = gateway.variable("ACME_API_KEY").to_owned();
     let openai = gateway.variable("OPENAI_API_KEY").to_owned();
-    assert!(openai.starts_with("sk-") && openai != template::OPENAI_KEY, "{openai}");
+    assert!(
+        openai.starts_with("sk-") && openai != template::OPENAI_KEY,
+        "{openai}"
+    );
     assert!(!acme.is_empty() && acme != template::KEY);
 
-    let own = request("https://api.acme.example/", "authorization", &format!("Bearer {acme}"));
+    let own = request(
+        "https://api.acme.example/",
+        "authorization",
+        &format!("Bearer {acme}"),
+    );
     gateway.send(own).await.ok();
     let heard = world.last();
-    assert_eq!(heard.header("authorization"), format!("Bearer {}", template::KEY));
+    assert_eq!(
+        heard.header("authorization"),
+        format!("Bearer {}", template::KEY)
+    );
     assert!(!heard.holds(&acme));
     world.forget();
 
     let plain = gateway.with_token(&gateway.token);
     for (address, name, value) in [
-        ("https://api.openai.com/v1", "authorization", format!("Bearer {acme}")),
+        (
+            "https://api.openai.com/v1",
+            "authorization",
+            format!("Bearer {acme}"),
+        ),
         ("https://api.openai.com/v1", "x-anything", acme.clone()),
-        ("https://api.acme.example/", "authorization", format!("Bearer {openai}")),
-        ("http://plain.example/", "authorization", format!("Bearer {acme}")),
+        (
+            "https://api.acme.example/",
+            "authorization",
+            format!("Bearer {openai}"),
+        ),
+        (
+            "http://plain.example/",
+            "authorization",
+            format!("Bearer {acme}"),
+        ),
     ] {
         let answer = plain.send(request(address, name, &value)).await;
         answer.refused(403, "placeholder_misplaced");
@@ -65,7 +87,10 @@ async fn a_placeholder_is_the_token_of_the_path_form_for_its_provider() {
         .ok();
     let heard = world.last();
     assert_eq!(heard.line, "GET /v1/models");
-    assert_eq!(heard.header("authorization"), format!("Bearer {}", template::KEY));
+    assert_eq!(
+        heard.header("authorization"),
+        format!("Bearer {}", template::KEY)
+    );
     world.forget();
     let answer = gateway
         .asks(request("/api/openai/v1", "authorization", &shown))
@@ -100,12 +125,18 @@ async fn neither_the_childs_environment_nor_its_memory_nor_its_files_hold_a_key(
     // A key of ours that lies in our own environment is not the child's either.
     environment.set("OPENAI_API_KEY", template::OPENAI_KEY);
     let identity = fs::read_to_string(environment.identity_file()).unwrap();
-    let line = identity.lines().find(|line| line.starts_with("AGE-")).unwrap();
+    let line = identity
+        .lines()
+        .find(|line| line.starts_with("AGE-"))
+        .unwrap();
     environment.set("VAULT_IDENTITY", line);
     let gateway = Gateway::run(&environment, &[]);
     for (name, value) in &gateway.environment {
         assert!(!name.starts_with("VAULT_"), "{name}");
-        assert!(!value.contains("canary") && !value.contains("CANARY"), "{name}={value}");
+        assert!(
+            !value.contains("canary") && !value.contains("CANARY"),
+            "{name}={value}"
+        );
     }
     // What lies beside: certificates, and no key of theirs.
     for variable in ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE"] {
@@ -133,7 +164,11 @@ async fn neither_the_childs_environment_nor_its_memory_nor_its_files_hold_a_key(
             }
             // It does hold what it was given.
             let made_up = gateway.variable("OPENAI_API_KEY").as_bytes();
-            assert!(memory.windows(made_up.len()).any(|window| window == made_up));
+            assert!(
+                memory
+                    .windows(made_up.len())
+                    .any(|window| window == made_up)
+            );
         }
         Err(error) => skip("memory", &error.to_string()),
     }

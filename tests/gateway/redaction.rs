@@ -42,7 +42,10 @@ fn saying(
     body: Vec<u8>,
 ) -> World {
     World::answering(environment, move |_, _| {
-        let shown: Vec<_> = headers.iter().map(|(name, value)| (*name, &**value)).collect();
+        let shown: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (*name, &**value))
+            .collect();
         let reply = reply_with(200, &shown, body.clone());
         async move { Some(reply) }
     })
@@ -59,7 +62,10 @@ async fn a_key_is_written_over_in_every_form_in_bodies_and_headers() {
         expected.push_str(&format!("\"a {} b\",", mask(&form)));
         headers.push(("x-echo", format!("v={form}; x")));
     }
-    headers.push(("location", "https://x.example/?k=FAKE-canary-of-acme%2Fdefault%2B1&b=1".to_owned()));
+    headers.push((
+        "location",
+        "https://x.example/?k=FAKE-canary-of-acme%2Fdefault%2B1&b=1".to_owned(),
+    ));
     headers.push(("set-cookie", format!("k={KEY}; Path=/")));
     let _world = saying(&mut environment, headers, body.into_bytes());
     let gateway = Gateway::serve(&environment, &tokens.ci, &[]);
@@ -69,16 +75,33 @@ async fn a_key_is_written_over_in_every_form_in_bodies_and_headers() {
     for answer in [
         gateway.get(address).await.ok(),
         sends2(&mut sender, get(address)).await.ok(),
-        gateway.asks(path_form.body(Text::default()).unwrap()).await.ok(),
+        gateway
+            .asks(path_form.body(Text::default()).unwrap())
+            .await
+            .ok(),
     ] {
         assert_eq!(answer.text(), expected);
         assert_eq!(answer.header("content-length"), expected.len().to_string());
-        let echoed: Vec<_> = answer.headers.get_all("x-echo").iter().map(|value| value.to_str().unwrap()).collect();
-        let masked: Vec<_> = forms().iter().map(|form| format!("v={}; x", mask(form))).collect();
+        let echoed: Vec<_> = answer
+            .headers
+            .get_all("x-echo")
+            .iter()
+            .map(|value| value.to_str().unwrap())
+            .collect();
+        let masked: Vec<_> = forms()
+            .iter()
+            .map(|form| format!("v={}; x", mask(form)))
+            .collect();
         assert_eq!(echoed, masked);
-        let location = format!("https://x.example/?k={}&b=1", mask("FAKE-canary-of-acme%2Fdefault%2B1"));
+        let location = format!(
+            "https://x.example/?k={}&b=1",
+            mask("FAKE-canary-of-acme%2Fdefault%2B1")
+        );
         assert_eq!(answer.header("location"), location);
-        assert_eq!(answer.header("set-cookie"), format!("k={}; Path=/", mask(KEY)));
+        assert_eq!(
+            answer.header("set-cookie"),
+            format!("k={}; Path=/", mask(KEY))
+        );
     }
 }
 
@@ -93,10 +116,22 @@ async fn the_secrets_of_every_placement_are_written_over() {
     let gateway = Gateway::serve(&environment, &tokens.ci, &[]);
     let basic = STANDARD.encode(format!("FAKE-user:{}", template::PASSWORD));
     for (address, hidden) in [
-        ("https://api.pair.example/", vec![template::ID, template::SECRET]),
-        ("https://api.query.example/", vec![template::QUERY_KEY, "FAKE-canary%26of%3Dquery"]),
-        ("https://api.path.example/bot/x", vec![template::PATH_KEY, "canary-of-path"]),
-        ("https://api.basic.example/", vec![template::PASSWORD, &basic]),
+        (
+            "https://api.pair.example/",
+            vec![template::ID, template::SECRET],
+        ),
+        (
+            "https://api.query.example/",
+            vec![template::QUERY_KEY, "FAKE-canary%26of%3Dquery"],
+        ),
+        (
+            "https://api.path.example/bot/x",
+            vec![template::PATH_KEY, "canary-of-path"],
+        ),
+        (
+            "https://api.basic.example/",
+            vec![template::PASSWORD, &basic],
+        ),
     ] {
         let answer = gateway.get(address).await;
         assert_eq!(answer.status, 418);
@@ -105,7 +140,10 @@ async fn the_secrets_of_every_placement_are_written_over() {
             assert!(!text.contains(hidden), "{address}: {text}");
         }
         // Headers that are marked as sensitive may be hidden by Debug alone.
-        assert!(text.contains("****") || text.contains("Sensitive"), "{address}: {text}");
+        assert!(
+            text.contains("****") || text.contains("Sensitive"),
+            "{address}: {text}"
+        );
     }
 }
 
@@ -130,7 +168,10 @@ async fn a_key_in_pieces_is_found_and_what_is_none_goes_on_at_once() {
     let address = "https://api.acme.example/";
     let mut sender = gateway.http2("api.acme.example").await;
     assert_eq!(gateway.get(address).await.ok().text(), expected);
-    assert_eq!(sends2(&mut sender, get(address)).await.ok().text(), expected);
+    assert_eq!(
+        sends2(&mut sender, get(address)).await.ok().text(),
+        expected
+    );
 }
 
 fn gzip(text: &[u8]) -> Vec<u8> {
@@ -200,8 +241,10 @@ async fn compressed_text_is_opened_and_looked_through() {
     let expected = text.replace(KEY, &mask(KEY));
     for coding in ["gzip", "deflate", "raw", "br", "zstd", "twice", "identity"] {
         for is_http2 in [false, true] {
-            let request = Request::get(format!("https://api.acme.example/{coding}"))
-                .header("accept-encoding", "compress, gzip;q=0.5, br, zstd, deflate, *;q=0.1");
+            let request = Request::get(format!("https://api.acme.example/{coding}")).header(
+                "accept-encoding",
+                "compress, gzip;q=0.5, br, zstd, deflate, *;q=0.1",
+            );
             let request = request.body(Text::default()).unwrap();
             let answer = match is_http2 {
                 false => gateway.send(request).await.ok(),
@@ -214,7 +257,10 @@ async fn compressed_text_is_opened_and_looked_through() {
             }
             // Nothing is asked for that could not be opened.
             let asked = world.last().header("accept-encoding").to_owned();
-            assert!(asked.contains("gzip;q=0.5") && !asked.contains("compress"), "{asked}");
+            assert!(
+                asked.contains("gzip;q=0.5") && !asked.contains("compress"),
+                "{asked}"
+            );
         }
     }
 }

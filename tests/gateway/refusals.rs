@@ -30,7 +30,9 @@ async fn a_credential_that_has_ended_is_refused_and_the_clients_own_is_not_sent(
     let gateway = Gateway::serve(&environment, &tokens.ci, &["--allow-unmatched"]);
     let ran = Gateway::run(&environment, &[]);
     for client in [&gateway.client, &ran.client] {
-        let answer = client.send(with_own_key("https://api.gamma.example/")).await;
+        let answer = client
+            .send(with_own_key("https://api.gamma.example/"))
+            .await;
         let told = answer.refused(424, "login_ended");
         assert_eq!(told["hint"], "vault login gamma/default --force");
     }
@@ -47,7 +49,9 @@ async fn a_broken_definition_blocks_its_own_provider_alone() {
     let path = environment.home().join("providers/beta.json");
     fs::write(path, "{ broken").unwrap();
     let gateway = Gateway::serve(&environment, &tokens.ci, &[]);
-    let answer = gateway.send(with_own_key("https://api.beta.example/")).await;
+    let answer = gateway
+        .send(with_own_key("https://api.beta.example/"))
+        .await;
     assert_eq!(answer.status, 403, "{answer:?}");
     gateway.get("https://api.acme.example/").await.ok();
     assert_eq!(world.heard().len(), 1);
@@ -74,14 +78,22 @@ async fn upstreams_that_cannot_be_reached_are_told_in_one_form() {
         let told = gateway.get(&address).await.refused(502, "unreachable");
         assert_eq!(told["error"], "Network request failed", "{host}");
         let hint = told["hint"].as_str().unwrap();
-        assert!(hint.contains("wild.example") && !hint.contains("b=c"), "{hint}");
+        assert!(
+            hint.contains("wild.example") && !hint.contains("b=c"),
+            "{hint}"
+        );
         let request = Request::post(&address);
-        let answer = gateway.send(request.body(Text::from("text")).unwrap()).await;
+        let answer = gateway
+            .send(request.body(Text::from("text")).unwrap())
+            .await;
         answer.refused(502, "unreachable");
     }
     // A certificate that is not trusted is shown no request.
     let hosts: Vec<_> = world.heard().into_iter().map(|heard| heard.host).collect();
-    assert!(hosts.iter().all(|host| host == "mute.wild.example"), "{hosts:?}");
+    assert!(
+        hosts.iter().all(|host| host == "mute.wild.example"),
+        "{hosts:?}"
+    );
 }
 
 #[tokio::test]
@@ -89,12 +101,23 @@ async fn neither_a_secret_nor_a_query_is_in_what_is_said_or_kept() {
     let (mut environment, tokens) = filled();
     let world = World::new(&mut environment);
     world.set("refused.wild.example", Manner::Refused);
-    let odd = provider("odd", json!({ "hosts": ["127.0.0.1:1"], "allow_http": true }));
+    let odd = provider(
+        "odd",
+        json!({ "hosts": ["127.0.0.1:1"], "allow_http": true }),
+    );
     define(&environment, &odd);
-    for hidden in ["FAKE-canary-in-query", "FAKE-canary-in-header", "FAKE-canary-in-body"] {
+    for hidden in [
+        "FAKE-canary-in-query",
+        "FAKE-canary-in-header",
+        "FAKE-canary-in-body",
+    ] {
         environment.secret("what a client sent", hidden);
     }
-    let mut gateway = Gateway::serve(&environment, &tokens.ci, &["--verbose", "--allow", "ok.example"]);
+    let mut gateway = Gateway::serve(
+        &environment,
+        &tokens.ci,
+        &["--verbose", "--allow", "ok.example"],
+    );
     for address in [
         "https://api.acme.example/v1/x",
         "https://api.query.example/v1/x",
@@ -119,10 +142,17 @@ async fn neither_a_secret_nor_a_query_is_in_what_is_said_or_kept() {
         let text = format!("{answer:?} {}", String::from_utf8_lossy(&answer.body));
         assert!(!text.contains("canary"), "{text}");
     }
-    gateway.running.wait_for("line", |said| said.contains("/v1/x with query").then_some(()));
+    gateway.running.wait_for("line", |said| {
+        said.contains("/v1/x with query").then_some(())
+    });
     gateway.running.signals(Signal::TERM);
     // The hunt looks into what it said, and into every file.
     let ended = gateway.running.end();
-    assert!(ended.stderr.contains("ci: POST api.acme.example:443/v1/x with acme/default: 200"), "{ended}");
+    assert!(
+        ended
+            .stderr
+            .contains("ci: POST api.acme.example:443/v1/x with acme/default: 200"),
+        "{ended}"
+    );
     assert!(!ended.stderr.contains("q="), "{ended}");
 }

@@ -28,7 +28,10 @@ async fn a_login_a_logout_and_a_default_are_seen_by_the_next_request() {
         sends(&mut open, request()).await.ok();
         log_in(&environment, "acme", &key);
         sends(&mut open, request()).await.ok();
-        assert_eq!(world.last().header("authorization"), format!("Bearer {key}"));
+        assert_eq!(
+            world.last().header("authorization"),
+            format!("Bearer {key}")
+        );
         environment.vault(["default", "acme/team"]).ok();
         sends(&mut open, request()).await.ok();
         let team = format!("Bearer {}", template::TEAM_KEY);
@@ -42,7 +45,10 @@ async fn a_login_a_logout_and_a_default_are_seen_by_the_next_request() {
     let told = answer.refused(424, "not_configured");
     assert_eq!(told["error"], "OpenAI API key not configured in vault.");
     assert_eq!(told["hint"], "vault login openai");
-    let told = gateway.get("https://api.openai.com/v1").await.refused(424, "not_configured");
+    let told = gateway
+        .get("https://api.openai.com/v1")
+        .await
+        .refused(424, "not_configured");
     assert_eq!(told["hint"], "vault login openai");
     assert_eq!(world.heard().len(), count);
 }
@@ -73,8 +79,14 @@ async fn a_vault_that_is_gone_or_has_another_key_gives_nothing_out() {
     let told = answer.refused(503, "locked");
     assert_eq!(answer.header("retry-after"), "1");
     assert!(!told["hint"].as_str().unwrap().is_empty());
-    gateway.get("https://api.acme.example/").await.refused(503, "locked");
-    gateway.get("https://elsewhere.example/").await.refused(503, "locked");
+    gateway
+        .get("https://api.acme.example/")
+        .await
+        .refused(503, "locked");
+    gateway
+        .get("https://elsewhere.example/")
+        .await
+        .refused(503, "locked");
     gateway.asks(get("/-/health")).await.refused(503, "locked");
     assert!(world.heard().is_empty());
     fs::rename(&aside, environment.vault_file()).unwrap();
@@ -89,7 +101,10 @@ async fn a_vault_that_is_gone_or_has_another_key_gives_nothing_out() {
 
     world.forget();
     environment.vault(["rekey"]).ok();
-    gateway.get("https://api.acme.example/").await.refused(503, "locked");
+    gateway
+        .get("https://api.acme.example/")
+        .await
+        .refused(503, "locked");
     gateway.asks(get("/-/health")).await.refused(503, "locked");
     assert!(world.heard().is_empty());
 }

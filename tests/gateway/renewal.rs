@@ -49,9 +49,7 @@ async fn answer(request: Request<Incoming>, heard: Heard, mood: Arc<Mutex<Mood>>
             });
             reply(200, given.to_string())
         }
-        (_, _) if heard.header("authorization") == format!("Bearer {newest}") => {
-            reply(200, body)
-        }
+        (_, _) if heard.header("authorization") == format!("Bearer {newest}") => reply(200, body),
         _ => reply(401, "refused"),
     })
 }
@@ -94,7 +92,10 @@ fn logged_in(lives: u32) -> (TestEnvironment, String, World, Arc<Mutex<Mood>>) {
 
 fn renewals(world: &World) -> usize {
     let heard = world.heard();
-    heard.iter().filter(|heard| heard.line == "POST /token").count()
+    heard
+        .iter()
+        .filter(|heard| heard.line == "POST /token")
+        .count()
 }
 
 #[tokio::test]
@@ -115,7 +116,14 @@ async fn a_token_that_is_about_to_end_is_renewed_once_for_all_requests() {
     assert_eq!(mood.lock().unwrap().issued, 2);
     // It was saved before it was used.
     let stored = environment
-        .vault(["get", "peer", "--field", "access_token", "--show-secret", "--no-refresh"])
+        .vault([
+            "get",
+            "peer",
+            "--field",
+            "access_token",
+            "--show-secret",
+            "--no-refresh",
+        ])
         .asks_for_secrets()
         .ok();
     assert_eq!(stored.stdout.trim_end(), access(2));
@@ -148,7 +156,11 @@ async fn a_request_with_a_body_is_not_sent_again_but_the_next_one_has_the_new_to
     let gateway = Gateway::serve(&environment, &token, &[]);
     let mut sender = gateway.http1("api.peer.example").await;
     mood.lock().unwrap().issued += 1;
-    let post = || Request::post("https://api.peer.example/").body(Text::from("body")).unwrap();
+    let post = || {
+        Request::post("https://api.peer.example/")
+            .body(Text::from("body"))
+            .unwrap()
+    };
     let answer = sends(&mut sender, post()).await;
     assert_eq!((answer.status, answer.text()), (401, "refused"));
     let posts = |world: &World| {
@@ -171,7 +183,10 @@ async fn a_refresh_token_that_is_spent_is_told_and_asked_for_once() {
         let own = "Bearer own".parse().unwrap();
         request.headers_mut().insert("authorization", own);
         let told = gateway.send(request).await.refused(424, "login_ended");
-        assert!(told["hint"].as_str().unwrap().contains("vault login peer"), "{told}");
+        assert!(
+            told["hint"].as_str().unwrap().contains("vault login peer"),
+            "{told}"
+        );
     }
     assert_eq!(renewals(&world), 1);
     let hosts: Vec<_> = world.heard().into_iter().map(|heard| heard.host).collect();
@@ -182,7 +197,14 @@ async fn a_refresh_token_that_is_spent_is_told_and_asked_for_once() {
 async fn a_renewal_follows_no_redirect() {
     let (environment, token, world, _) = logged_in(3600);
     environment
-        .vault(["login", "peer", "--flow", "device_code", "--no-open", "--force"])
+        .vault([
+            "login",
+            "peer",
+            "--flow",
+            "device_code",
+            "--no-open",
+            "--force",
+        ])
         .args(["--expires", "2020-01-31"])
         .ok();
     let gateway = Gateway::serve(&environment, &token, &[]);

@@ -49,9 +49,9 @@ async fn a_stop_waits_for_what_is_under_way_and_takes_nothing_new() {
     let feed = bounded(feeds.recv()).await.unwrap();
     let idle = gateway.connect().await;
     gateway.running.signals(Signal::TERM);
-    gateway
-        .running
-        .wait_for("word of its end", |said| said.contains("The gateway stops").then_some(()));
+    gateway.running.wait_for("word of its end", |said| {
+        said.contains("The gateway stops").then_some(())
+    });
     assert!(gateway.running.is_going_on());
     feed.send(piece("late")).unwrap();
     drop(feed);
@@ -74,9 +74,9 @@ async fn a_stop_does_not_wait_for_ever() {
     let mut sender = gateway.http1::<Text>("api.acme.example").await;
     let waiting = tokio::spawn(sender.send_request(inner(get("https://api.acme.example/"))));
     gateway.running.signals(Signal::TERM);
-    gateway
-        .running
-        .wait_for("word of its end", |said| said.contains("The gateway stops").then_some(()));
+    gateway.running.wait_for("word of its end", |said| {
+        said.contains("The gateway stops").then_some(())
+    });
     let begin = std::time::Instant::now();
     let ended = gateway.running.end();
     assert_eq!(ended.code, 0, "{ended}");
@@ -94,7 +94,9 @@ async fn says_at(path: &Path, text: &str) -> String {
 }
 
 fn asking_at_path(token: &str) -> String {
-    format!("GET /api/acme/v1 HTTP/1.1\r\nHost: x\r\nX-Api-Key: {token}\r\nConnection: close\r\n\r\n")
+    format!(
+        "GET /api/acme/v1 HTTP/1.1\r\nHost: x\r\nX-Api-Key: {token}\r\nConnection: close\r\n\r\n"
+    )
 }
 
 #[tokio::test]
@@ -107,7 +109,10 @@ async fn a_socket_in_the_file_system_is_its_owners_and_goes_with_the_service() {
     running.wait_for("address", |said| said.contains(&address).then_some(()));
     assert_eq!(mode(&path), 0o600);
     let said = says_at(&path, &asking_at_path(&tokens.ci)).await;
-    assert!(said.starts_with("HTTP/1.1 200 ") && said.ends_with("ok"), "{said}");
+    assert!(
+        said.starts_with("HTTP/1.1 200 ") && said.ends_with("ok"),
+        "{said}"
+    );
     let said = says_at(&path, &asking_at_path("vat_FAKE")).await;
     assert!(said.starts_with("HTTP/1.1 401 "), "{said}");
     running.signals(Signal::TERM);
@@ -130,14 +135,19 @@ async fn sockets_that_systemd_listens_on_are_taken_over() {
         .arg("serve")
         .before(move || Ok(rustix::stdio::dup2_stdin(&listener)?));
     let mut running = run.begin();
-    running.wait_for("address", |said| said.contains(&format!("http://{address}")).then_some(()));
+    running.wait_for("address", |said| {
+        said.contains(&format!("http://{address}")).then_some(())
+    });
     let client = Client {
         address,
         token: tokens.ci.clone(),
         roots: tokio_rustls::rustls::RootCertStore::empty(),
     };
     let request = Request::get("/api/acme/v1").header("x-api-key", &tokens.ci);
-    client.asks(request.body(Text::default()).unwrap()).await.ok();
+    client
+        .asks(request.body(Text::default()).unwrap())
+        .await
+        .ok();
     running.signals(Signal::TERM);
     assert_eq!(running.end().code, 0);
 }
@@ -177,7 +187,10 @@ fn scripts_read_where_it_listens_and_clients_the_certificate_alone() {
     }
     let told: serde_json::Value = serde_json::from_slice(&line).unwrap();
     let place = told["listen"][0].as_str().unwrap();
-    assert!(place.starts_with("http://127.0.0.1:") && !place.ends_with(":0"), "{told}");
+    assert!(
+        place.starts_with("http://127.0.0.1:") && !place.ends_with(":0"),
+        "{told}"
+    );
     let text = fs::read_to_string(&ca).unwrap();
     assert_eq!(text.matches("-----BEGIN").count(), 1);
     assert!(text.starts_with("-----BEGIN CERTIFICATE-----"));
@@ -242,7 +255,9 @@ async fn other_machines_come_in_over_tls_or_not_at_all() {
     let request = Request::get("/api/acme/v1")
         .header("host", "gateway")
         .header("x-api-key", &tokens.ci);
-    sends(&mut sender, request.body(Text::default()).unwrap()).await.ok();
+    sends(&mut sender, request.body(Text::default()).unwrap())
+        .await
+        .ok();
     world.forget();
     // Whoever speaks plainly is not heard.
     let said = client.says(&asking_at_path(&tokens.ci)).await;
@@ -265,16 +280,26 @@ async fn addresses_of_this_machine_and_its_networks_are_not_called_for_others() 
     });
     define(&environment, &provider("local", local));
     let key = environment.secret("local's key", "FAKE-canary-of-local");
-    environment.vault(["login", "local", "--stdin"]).stdin(key).ok();
+    environment
+        .vault(["login", "local", "--stdin"])
+        .stdin(key)
+        .ok();
     let path = environment.path("work/gateway.sock");
     let socket = format!("unix:{}", path.display());
-    let own = ["serve", "--listen", "0.0.0.0:0", "--insecure-http", "--allow-unmatched"];
+    let own = [
+        "serve",
+        "--listen",
+        "0.0.0.0:0",
+        "--insecure-http",
+        "--allow-unmatched",
+    ];
     for arguments in [&["--listen", &socket][..], &[][..]] {
         let mut running = environment.vault(own).args(arguments).begin();
         let address = running.wait_for("address", |said| {
             let said = said.split_once("listens on http://0.0.0.0:")?.1;
             let digits: String = said.chars().take_while(char::is_ascii_digit).collect();
-            said.contains(".\n").then_some(format!("127.0.0.1:{digits}"))
+            said.contains(".\n")
+                .then_some(format!("127.0.0.1:{digits}"))
         });
         let client = Client {
             address,
@@ -339,7 +364,13 @@ async fn addresses_of_this_machine_and_its_networks_are_not_called_for_others() 
             ..local.client.clone()
         };
         let request = Request::get("/api/local/v1").header("x-api-key", &tokens.ci);
-        client.asks(request.body(Text::default()).unwrap()).await.ok();
-        assert_eq!(world.last().header("authorization"), "Bearer FAKE-canary-of-local");
+        client
+            .asks(request.body(Text::default()).unwrap())
+            .await
+            .ok();
+        assert_eq!(
+            world.last().header("authorization"),
+            "Bearer FAKE-canary-of-local"
+        );
     }
 }

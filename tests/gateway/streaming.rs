@@ -27,7 +27,9 @@ const STALL: Duration = Duration::from_millis(700);
 type Feed = mpsc::UnboundedSender<Frame<Bytes>>;
 
 /// A world that answers with bodies which the test feeds.
-fn feeding(environment: &mut crate::support::TestEnvironment) -> (World, mpsc::UnboundedReceiver<Feed>) {
+fn feeding(
+    environment: &mut crate::support::TestEnvironment,
+) -> (World, mpsc::UnboundedReceiver<Feed>) {
     let (hand, feeds) = mpsc::unbounded_channel();
     let world = World::answering(environment, move |_, _| {
         let (feed, body) = pipe();
@@ -99,7 +101,9 @@ async fn a_request_body_of_unknown_size_arrives_while_it_is_sent() {
     let mut two = gateway.http2::<Piped>("api.acme.example").await;
     for is_http2 in [false, true] {
         let (feed, body) = pipe();
-        let request = Request::post("https://api.acme.example/upload").body(body).unwrap();
+        let request = Request::post("https://api.acme.example/upload")
+            .body(body)
+            .unwrap();
         feed.send(piece("first")).unwrap();
         let response = match is_http2 {
             false => bounded(one.send_request(inner(request))).await,
@@ -113,7 +117,10 @@ async fn a_request_body_of_unknown_size_arrives_while_it_is_sent() {
         assert!(is_over(back).await);
         let heard = world.last();
         assert_eq!(heard.header("content-length"), "");
-        assert_eq!(heard.header("authorization"), format!("Bearer {}", template::KEY));
+        assert_eq!(
+            heard.header("authorization"),
+            format!("Bearer {}", template::KEY)
+        );
     }
 }
 
@@ -135,7 +142,10 @@ async fn a_client_that_waits_for_100_continue_is_told_to_go_on() {
     stream.write_all(b"text").await.unwrap();
     let mut rest = String::new();
     let _ = bounded(stream.read_to_string(&mut rest)).await;
-    assert!(rest.starts_with("HTTP/1.1 200 OK\r\n") && rest.ends_with("\r\n\r\ntext"), "{rest:?}");
+    assert!(
+        rest.starts_with("HTTP/1.1 200 OK\r\n") && rest.ends_with("\r\n\r\ntext"),
+        "{rest:?}"
+    );
     assert_eq!(world.last().header("expect"), "");
     // Nothing is asked for that would be refused.
     let mut refused = gateway
@@ -362,7 +372,9 @@ async fn many_small_pieces_that_wait_do_not_end_a_connection() {
         feed.send(piece("x")).unwrap();
     }
     drop(feed);
-    let request = Request::post("https://api.acme.example/").body(body).unwrap();
+    let request = Request::post("https://api.acme.example/")
+        .body(body)
+        .unwrap();
     let response = bounded(sender.send_request(request)).await.unwrap();
     assert_eq!(Answer::of(response).await.ok().body.len(), 5000);
 }

@@ -1,9 +1,9 @@
 //! Requests that become something else than HTTP, such as WebSocket: bytes
 //! both ways, with the key on the way there and without it on the way back.
 
+use http_body_util::BodyExt;
 use hyper::Request;
 use hyper_util::rt::TokioIo;
-use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::client::{Gateway, Text, bounded, inner};
@@ -27,7 +27,11 @@ fn echoing(environment: &mut TestEnvironment) -> World {
             }
             let _ = stream.shutdown().await;
         });
-        let headers = [("upgrade", "echo"), ("connection", "upgrade"), ("x-accept", "7")];
+        let headers = [
+            ("upgrade", "echo"),
+            ("connection", "upgrade"),
+            ("x-accept", "7"),
+        ];
         Some(reply_with(101, &headers, ""))
     })
 }
@@ -54,8 +58,14 @@ async fn bytes_go_both_ways_after_a_switch_and_the_key_does_not_come_back() {
     assert_eq!(response.headers()["upgrade"], "echo");
     assert_eq!(response.headers()["x-accept"], "7");
     let heard = world.only();
-    assert_eq!(heard.header("authorization"), format!("Bearer {}", template::KEY));
-    assert_eq!((heard.header("upgrade"), heard.header("sec-websocket-key")), ("echo", "FAKE=="));
+    assert_eq!(
+        heard.header("authorization"),
+        format!("Bearer {}", template::KEY)
+    );
+    assert_eq!(
+        (heard.header("upgrade"), heard.header("sec-websocket-key")),
+        ("echo", "FAKE==")
+    );
     // Nobody could look into compressed frames.
     assert_eq!(heard.header("sec-websocket-extensions"), "");
 
@@ -92,7 +102,10 @@ async fn a_switch_that_is_refused_is_an_answer_like_any_other() {
     let mask = "*".repeat(template::KEY.len());
     assert_eq!(response.status(), 403);
     assert_eq!(response.headers()["x-why"], mask.as_str());
-    let body = bounded(response.into_body().collect()).await.unwrap().to_bytes();
+    let body = bounded(response.into_body().collect())
+        .await
+        .unwrap()
+        .to_bytes();
     assert_eq!(body, mask);
 }
 

@@ -249,10 +249,15 @@ fn agents(environment: &TestEnvironment) -> Tokens {
     ended.digest = digest_of(&token);
     ended.expires_at = Some("2020-01-31T00:00:00Z".parse().unwrap());
     store
-        .change(&environment.vault_key(), moment, Change::Ordinary, |document| {
-            document.put_agent(&ended);
-            Ok(())
-        })
+        .change(
+            &environment.vault_key(),
+            moment,
+            Change::Ordinary,
+            |document| {
+                document.put_agent(&ended);
+                Ok(())
+            },
+        )
         .unwrap();
     tokens
 }

@@ -33,7 +33,9 @@ async fn a_tunnel_is_between_the_client_and_the_upstream_alone() {
         let stream = client.connects("echo.example:443").await.unwrap();
         let stream = client.secures(stream, "echo.example", &[]).await.unwrap();
         let (mut from, mut to) = tokio::io::split(stream);
-        let sent: Vec<u8> = (0..300_000_u32).map(|number| (number % 251) as u8).collect();
+        let sent: Vec<u8> = (0..300_000_u32)
+            .map(|number| (number % 251) as u8)
+            .collect();
         let own = sent.clone();
         let writing = tokio::spawn(async move {
             to.write_all(&own).await.unwrap();
@@ -55,8 +57,15 @@ async fn serve_and_deny_unmatched_let_nothing_through_that_is_not_allowed() {
     let (mut environment, tokens) = filled();
     let world = World::new(&mut environment);
     for gateway in [
-        Gateway::serve(&environment, &tokens.ci, &["--allow", "ok.example,*.fine.example"]),
-        Gateway::run(&environment, &["--deny-unmatched", "--allow", "ok.example,*.fine.example"]),
+        Gateway::serve(
+            &environment,
+            &tokens.ci,
+            &["--allow", "ok.example,*.fine.example"],
+        ),
+        Gateway::run(
+            &environment,
+            &["--deny-unmatched", "--allow", "ok.example,*.fine.example"],
+        ),
         Gateway::run(&environment, &["--allow", "ok.example,*.fine.example"]),
     ] {
         for address in [

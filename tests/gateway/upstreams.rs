@@ -79,7 +79,9 @@ async fn an_upstream_that_closes_idle_connections_is_not_noticed() {
     let mut sender = gateway.http1("api.acme.example").await;
     for number in 0..20 {
         // At once: it may be sent just as the other side goes.
-        sends(&mut sender, get("https://api.acme.example/")).await.ok();
+        sends(&mut sender, get("https://api.acme.example/"))
+            .await
+            .ok();
         for _ in 0..if number == 0 { 1 } else { 2 } {
             bounded(closed.recv()).await.unwrap();
         }
@@ -110,6 +112,10 @@ async fn the_proxy_that_was_set_for_us_is_ours_and_sees_its_own_password_alone()
     // And the child's proxy is the gateway, whatever was ours.
     let ran = Gateway::run(&environment, &[]);
     assert!(ran.variable("HTTPS_PROXY").ends_with(&ran.address));
-    assert!(!ran.environment.iter().any(|(_, value)| value.contains("FAKE-pass")));
+    assert!(
+        !ran.environment
+            .iter()
+            .any(|(_, value)| value.contains("FAKE-pass"))
+    );
     ran.get("https://api.acme.example/").await.ok();
 }

@@ -39,7 +39,8 @@ pub type Reply = Response<BoxBody<Bytes, io::Error>>;
 /// What answers; `None` hangs up.
 type Answering = Pin<Box<dyn Future<Output = Option<Reply>> + Send>>;
 type Answers = Arc<dyn Fn(Request<Incoming>, Heard) -> Answering + Send + Sync>;
-type Raw = Arc<dyn Fn(TlsStream<TcpStream>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+type Raw =
+    Arc<dyn Fn(TlsStream<TcpStream>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// The head of a request as it arrived.
 #[derive(Debug, Clone)]

@@ -135,7 +135,11 @@ impl Traffic {
     /// The vault cannot be opened any more.
     pub fn book(&self) -> Result<Arc<Book>, Refusal> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        // So that the very first question looks.
+        let elapsed = self.began.elapsed().as_micros();
+        let now = u64::try_from(elapsed)
+            .unwrap_or(u64::MAX)
+            .saturating_add(LOOK_AGAIN);
         if now.saturating_sub(self.looked_at.load(Ordering::Relaxed)) >= LOOK_AGAIN {
             self.looked_at.store(now, Ordering::Relaxed);
             let stamp = Stamp::of(&self.source.store);
