@@ -105,10 +105,6 @@ impl Upstream {
         *locked(&self.play) = Some(Arc::new(play));
     }
 
-    pub fn count(&self) -> usize {
-        locked(&self.seen).len()
-    }
-
     pub fn take_seen(&self) -> Vec<Seen> {
         std::mem::take(&mut *locked(&self.seen))
     }
