@@ -67,10 +67,10 @@ async fn a_token_that_is_taken_back_ends_on_connections_that_are_open() {
     let fresh = environment.secret("an agent's token", fresh.stdout.trim_end());
     sends(&mut first, request())
         .await
-        .refused(401, "unauthorized");
+        .refused(407, "unauthorized");
     sends2(&mut second, request())
         .await
-        .refused(401, "unauthorized");
+        .refused(407, "unauthorized");
     let old = gateway.connects("api.acme.example:443").await.unwrap_err();
     old.refused(407, "unauthorized");
     let path_form = |token: &str| {
@@ -92,7 +92,7 @@ async fn a_token_that_is_taken_back_ends_on_connections_that_are_open() {
     environment.vault(["agent", "revoke", "narrow"]).ok();
     sends(&mut third, request())
         .await
-        .refused(401, "unauthorized");
+        .refused(407, "unauthorized");
     assert!(world.heard().is_empty());
 }
 

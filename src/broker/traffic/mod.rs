@@ -284,7 +284,11 @@ impl Traffic {
         client: &Client,
         asked: &Asked<'_>,
     ) -> Result<Option<Arc<Entry>>, Refusal> {
-        let client = self.still(client, book)?;
+        let client = self.still(client, book).map_err(|refusal| Refusal {
+            // Who names a host came through the proxy.
+            status: if asked.provider.is_some() { 401 } else { 407 },
+            ..refusal
+        })?;
         let mut fitting = book.best(asked.is_tls, asked.host, asked.port, asked.path);
         if let Some(provider) = asked.provider {
             fitting.retain(|entry| entry.id.provider == *provider);
