@@ -116,7 +116,8 @@ impl<'a> Journey<'a> {
         let traffic = &self.worker.shared.traffic;
         let target = request.uri().path_and_query();
         let target = target.map_or("/", |target| target.as_str());
-        let is_ours = traffic.speaks_to(*is_tls, &authority.host, authority.port)?;
+        let book = traffic.book()?;
+        let is_ours = book.speaks_to(*is_tls, &authority.host, authority.port);
         if target == "*" && request.method() != Method::OPTIONS {
             return Err(bad_path(BadPath::NoSlash));
         }
@@ -136,7 +137,7 @@ impl<'a> Journey<'a> {
         let pass = if is_ours {
             let asked = self.asked(target);
             traffic
-                .authorize(&self.errand.admitted.client, &asked)
+                .authorize(book, &self.errand.admitted.client, &asked)
                 .await?
         } else {
             None

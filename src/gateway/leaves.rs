@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, ServerConfig};
 
 use super::authority::{Authority, AuthorityError, LEAF_IS_FRESH_FOR};
+use crate::net::cryptography;
 use crate::provider::HostName;
 
 /// So many hosts have a certificate at hand; those of a pattern are endless.
@@ -96,13 +96,14 @@ impl Leaves {
             name: name.clone(),
             certified: Arc::new(certified),
         };
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let config = ServerConfig::builder_with_provider(cryptography())
             .with_safe_default_protocol_versions()
             .map_err(|_: rustls::Error| AuthorityError::Signing)?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(only));
         let mut config = config;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.ignore_client_order = true;
         // One ticket is enough to come back with.
         config.send_tls13_tickets = 1;
         let acceptor = TlsAcceptor::from(Arc::new(config));

@@ -27,7 +27,7 @@ use crate::secret::Secret;
 pub use self::address::{Address, BadAddress};
 pub use self::dialer::{Alpn, Dialed, Dialer, Reach, Stream, watch_over};
 pub use self::proxy::{BadProxy, Exception, Proxies, ProxyVariables};
-pub use self::roots::{Roots, system_file};
+pub use self::roots::{Roots, cryptography, system_file};
 pub use self::wait::wait_for;
 
 /// More of a body than this is not read: who we talk to is not trusted.

@@ -185,7 +185,7 @@ impl Book {
     }
 
     /// Whether any connection speaks to this host, whatever the path.
-    pub(super) fn speaks_to(&self, is_tls: bool, host: &HostName, port: u16) -> bool {
+    pub fn speaks_to(&self, is_tls: bool, host: &HostName, port: u16) -> bool {
         self.places(host)
             .any(|(entry, known)| entry.serves(known, is_tls, host, port))
     }

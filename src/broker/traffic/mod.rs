@@ -233,10 +233,10 @@ impl Traffic {
     /// It goes no further.
     pub async fn authorize(
         &self,
+        book: Arc<Book>,
         client: &Client,
         asked: &Asked<'_>,
     ) -> Result<Option<Arc<Pass>>, Refusal> {
-        let book = self.book()?;
         let Some(entry) = self.entry(&book, client, asked)? else {
             return Ok(None);
         };

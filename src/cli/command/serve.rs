@@ -87,13 +87,14 @@ pub fn run(args: &ServeArgs, context: &Context) -> Result<()> {
     let (store, opened) = context.open()?;
     let authority = context.authority(&store, &opened, COMMAND)?;
     let certificate = authority.certificate_pem().to_owned();
+    // It is there when the port answers.
+    if let Some(path) = &args.ca_out {
+        write_certificate(path, &certificate)?;
+    }
     let activated = context.environment.listen_descriptors;
     let listening = Listening::open(&args.listen, activated)?;
     if !listening.is_local() && tls.is_none() && !args.insecure_http {
         return Err(listening.refuse_open());
-    }
-    if let Some(path) = &args.ca_out {
-        write_certificate(path, &certificate)?;
     }
     let reach = match listening.is_private() || args.allow_private {
         true => Reach::Anything,

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::error::{Error, Kind, Result};
+use crate::net::cryptography;
 
 /// What speaks TLS with this certificate and key.
 ///
@@ -28,7 +28,7 @@ pub(super) fn config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>
     }
     let key_of_file =
         PrivateKeyDer::from_pem_file(key).map_err(|error| bad(key, error.to_string()))?;
-    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let mut config = ServerConfig::builder_with_provider(cryptography())
         .with_safe_default_protocol_versions()
         .and_then(|builder| {
             builder
