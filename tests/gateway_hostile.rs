@@ -372,6 +372,9 @@ fn whoever_shows_no_token_does_not_learn_where_the_vault_is() {
     // What was no vault when the gateway began is a broken one now.
     std::fs::write(stage.folder().join("none.age"), "FAKE").unwrap();
     let place = stage.folder().to_str().unwrap().to_owned();
+    // The file is looked at again only after a moment.
+    let asks = || heard_outside(&stage, "GET /-/health HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!((0..20).any(|_| has(&asks(), " 503 ")));
     for said in [
         "GET /-/health HTTP/1.1\r\nHost: x\r\n\r\n",
         "CONNECT {host} HTTP/1.1\r\nProxy-Authorization: Bearer vat_FAKEofNobody\r\n\r\n",
