@@ -26,6 +26,7 @@ mod listen;
 mod path_form;
 mod pool;
 mod prefixed;
+mod relay;
 mod service;
 mod signing;
 mod target;

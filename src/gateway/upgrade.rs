@@ -12,7 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, copy, split};
 
 use super::body::{Body, Outgoing};
 use super::edit::response_headers;
-use super::forward::{Errand, relayed};
+use super::forward::Errand;
+use super::relay::relayed;
 use super::tunnel::{REACHING, address, answer_to};
 use super::worker::{OpenConnection, Worker};
 use crate::broker::traffic::{Pass, Refusal};
