@@ -52,6 +52,11 @@ impl Places {
         Ok(places)
     }
 
+    /// Where files of the moment may lie, in the order in which to try.
+    pub fn runtime_folders(&self) -> [&Path; 2] {
+        [&self.runtime, &self.temporary]
+    }
+
     fn under(home: &Path, temporary: PathBuf) -> Self {
         Self {
             file: home.join("vault.age"),

@@ -150,7 +150,7 @@ pub(super) fn holds(value: &HeaderValue, token: &Secret) -> bool {
 
 /// The pair of user and password in a value that is Basic's.
 pub(super) fn pair_of(value: &HeaderValue) -> Option<Zeroizing<Vec<u8>>> {
-    let (scheme, rest) = value.as_bytes().split_at_checked(6)?;
+    let (scheme, rest) = value.as_bytes().trim_ascii().split_at_checked(6)?;
     if !scheme.eq_ignore_ascii_case(b"basic ") {
         return None;
     }

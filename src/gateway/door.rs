@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::header::HOST;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncWriteExt;
 
@@ -87,6 +88,13 @@ fn judge(connect: &Connect, worker: &Worker) -> Result<Verdict, Refusal> {
             Refusal::new(400, "bad_authority", "CONNECT names no host and port")
         }
     })?;
+    for value in connect.headers.get_all(HOST) {
+        let named = Authority::parse(value.to_str().unwrap_or_default(), Some(authority.port));
+        if named.as_ref() != Ok(&authority) {
+            let message = "CONNECT and its Host header name different hosts";
+            return Err(Refusal::new(400, "authority_mismatch", message));
+        }
+    }
     let wanted = connect.headers.get(CONNECTION);
     let wanted = wanted
         .map(|text| Wanted::parse(text.to_str().unwrap_or_default()))
@@ -100,7 +108,7 @@ fn judge(connect: &Connect, worker: &Worker) -> Result<Verdict, Refusal> {
     if shared.unmatched.allows(host) {
         return Ok(Verdict::Tunnel(authority, admitted));
     }
-    Err(shared.traffic.denied(host, *port))
+    Err(shared.traffic.denied(&admitted.client, host, *port))
 }
 
 /// Answers in the place of a tunnel, and hangs up: what follows CONNECT could

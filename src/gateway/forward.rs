@@ -164,7 +164,11 @@ impl<'a> Journey<'a> {
         if self.worker.shared.unmatched.allows(&authority.host) && self.errand.provider.is_none() {
             return Ok(None);
         }
-        Err(traffic.denied(&authority.host, authority.port))
+        Err(traffic.denied(
+            &self.errand.admitted.client,
+            &authority.host,
+            authority.port,
+        ))
     }
 
     fn asked<'b>(&'b self, path: &'b str) -> Asked<'b> {

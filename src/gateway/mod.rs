@@ -154,16 +154,30 @@ impl Gateway {
         let (senders, receivers): (Vec<_>, Vec<_>) =
             (0..count).map(|_| mpsc::unbounded_channel()).unzip();
         let mut listeners = Some(settings.listeners);
+        let (tell, told) = std::sync::mpsc::channel();
         for (number, incoming) in receivers.into_iter().enumerate() {
             let worker = Worker::new(Arc::clone(&shared), stopping.clone());
             let senders = senders.clone();
             let listeners = listeners.take().unwrap_or_default();
+            let tell = tell.clone();
             thread::Builder::new()
                 .name(format!("gateway-{number}"))
-                .spawn(move || run_worker(worker, incoming, listeners, senders, number))
+                .spawn(move || run_worker(worker, incoming, listeners, senders, number, &tell))
                 .map_err(|error| {
                     Error::new(Kind::Failed, "Cannot start a thread").with_source(error)
                 })?;
+        }
+        drop(tell);
+        // A gateway that cannot wait for anything is none.
+        for _ in 0..count {
+            let begun = told
+                .recv()
+                .unwrap_or_else(|_| Err(std::io::ErrorKind::Other.into()));
+            begun.map_err(|error| {
+                Error::new(Kind::Failed, "The gateway cannot wait for its clients")
+                    .with_source(error)
+                    .with_hint("Look at the limits: ulimit -n")
+            })?;
         }
         Ok(Self { stop, shared })
     }

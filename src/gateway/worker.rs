@@ -1,6 +1,7 @@
 //! One thread of the gateway: its event queue, its connections, and the
 //! upstream connections that they leave for each other.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -55,17 +56,30 @@ pub(super) fn run_worker(
     listeners: Vec<Listener>,
     others: Vec<UnboundedSender<Arrived>>,
     own: usize,
+    tell: &std::sync::mpsc::Sender<io::Result<()>>,
 ) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let Ok(runtime) = runtime else {
-        return;
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = tell.send(Err(error));
+            return;
+        }
     };
     let worker = Arc::new(worker);
     runtime.block_on(async {
-        for listener in listeners {
-            let Ok(open) = listener.open() else { continue };
+        let opened: io::Result<Vec<_>> = listeners.into_iter().map(Listener::open).collect();
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                let _ = tell.send(Err(error));
+                return;
+            }
+        };
+        let _ = tell.send(Ok(()));
+        for open in opened {
             let others = others.clone();
             let worker = Arc::clone(&worker);
             tokio::spawn(async move {

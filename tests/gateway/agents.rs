@@ -24,6 +24,8 @@ async fn an_agent_uses_what_it_was_granted_and_nothing_else() {
         ("https://api.acme.example/", "acme/default"),
         ("https://api.openai.com/v1/models", ""),
         ("https://api.wild.wild.example/", ""),
+        // Connected or not: that is not for this agent to know.
+        ("https://api.mistral.ai/v1/models", ""),
     ] {
         let mut request = Request::get(address).header("authorization", "Bearer own");
         if !name.is_empty() {
@@ -38,7 +40,11 @@ async fn an_agent_uses_what_it_was_granted_and_nothing_else() {
                 .contains("vault agent create")
         );
     }
-    for path in ["/api/acme/default/v1", "/api/openai/v1/models"] {
+    for path in [
+        "/api/acme/default/v1",
+        "/api/openai/v1/models",
+        "/api/mistral/v1/models",
+    ] {
         let request = Request::get(path).header("x-api-key", &tokens.narrow);
         let answer = gateway.asks(request.body(Text::default()).unwrap()).await;
         answer.refused(403, "not_granted");

@@ -107,6 +107,23 @@ async fn a_request_inside_connect_names_the_host_of_its_connect() {
 }
 
 #[tokio::test]
+async fn connect_and_its_host_header_agree() {
+    let (mut environment, tokens) = filled();
+    let world = World::new(&mut environment);
+    let gateway = Gateway::serve(&environment, &tokens.ci, &[]);
+    for host in ["evil.example", "api.acme.example:444", "u@api.acme.example"] {
+        let text = format!(
+            "CONNECT api.acme.example:443 HTTP/1.1\r\nHost: {host}\r\n\
+             Proxy-Authorization: Bearer {}\r\n\r\n",
+            tokens.ci
+        );
+        let said = gateway.says(&text).await;
+        is_refused(&said, 400, "authority_mismatch");
+    }
+    assert!(world.connects().is_empty());
+}
+
+#[tokio::test]
 async fn http2_for_another_host_is_misdirected() {
     let (mut environment, tokens) = filled();
     let world = World::new(&mut environment);

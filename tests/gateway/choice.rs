@@ -37,7 +37,7 @@ async fn a_client_names_a_connection_and_the_header_goes_no_further() {
     }
     for (name, status, code) in [
         ("nobody", 424, "not_configured"),
-        ("beta/one", 424, "not_configured"),
+        ("beta/one", 400, "bad_connection"),
         ("a b", 400, "bad_connection"),
         ("", 400, "bad_connection"),
         ("a/b/c", 400, "bad_connection"),

@@ -208,6 +208,36 @@ fn scripts_read_where_it_listens_and_clients_the_certificate_alone() {
     }
 }
 
+#[test]
+fn the_certificate_takes_the_place_of_no_other_file() {
+    let (environment, _) = filled();
+    let vault = fs::read(environment.path("home/vault.age")).unwrap();
+    for (name, content) in [
+        ("notes.txt", "mine"),
+        ("key.pem", "-----BEGIN PRIVATE KEY-----"),
+    ] {
+        fs::write(environment.path(&format!("work/{name}")), content).unwrap();
+    }
+    for name in [
+        "home/vault.age",
+        "home/identity.txt",
+        "work/notes.txt",
+        "work/key.pem",
+        "work",
+    ] {
+        environment
+            .vault(["serve", "--listen", "127.0.0.1:0", "--ca-out"])
+            .arg(environment.path(name))
+            .fails(6);
+    }
+    assert_eq!(
+        fs::read(environment.path("home/vault.age")).unwrap().len(),
+        vault.len()
+    );
+    let notes = fs::read_to_string(environment.path("work/notes.txt")).unwrap();
+    assert_eq!(notes, "mine");
+}
+
 /// Files for TLS of the listener: a certificate for 127.0.0.1 and its key.
 fn tls_files(environment: &TestEnvironment) -> [String; 3] {
     let (issuer, root) = authority();

@@ -113,7 +113,11 @@ impl Book {
             match resolved(catalog, &id, &credential) {
                 Ok(definition) => book.add(id, definition, credential),
                 // It blocks its own provider alone.
-                Err(error) => book.troubles.push(format!("{id} is left out: {error}.")),
+                Err(error) => {
+                    let reason = error.to_string();
+                    let reason = reason.trim_end_matches('.');
+                    book.troubles.push(format!("{id} is left out: {reason}."));
+                }
             }
         }
         book.choose_defaults(document, selection);

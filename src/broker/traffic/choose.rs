@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::book::{Book, DefaultOf, Entry};
 use super::client::Client;
 use super::refusal::Refusal;
-use crate::name::{ConnectionId, ConnectionName, ConnectionRef};
+use crate::name::{ConnectionId, ConnectionName, ConnectionRef, ProviderName};
 use crate::text::printable;
 
 /// What a client said in `X-Vault-Connection`: `team`, or `openai/team`.
@@ -120,10 +120,18 @@ pub(super) fn choose<'b>(
 }
 
 fn not_granted(client: &Client, fitting: &[&Arc<Entry>]) -> Refusal {
-    let names: Vec<_> = fitting.iter().map(|entry| entry.id.to_string()).collect();
-    let names = names.join(", ");
-    Refusal::new(403, "not_granted", format!("{client} may not use {names}")).with_hint(format!(
-        "Make an agent that may: vault agent create NAME --allow {names}"
+    no_grant(client, &fitting[0].id.provider)
+}
+
+/// The same for a provider, whether or not it is connected.
+pub(super) fn no_grant(client: &Client, provider: &ProviderName) -> Refusal {
+    Refusal::new(
+        403,
+        "not_granted",
+        format!("{client} may not use {provider}"),
+    )
+    .with_hint(format!(
+        "Make an agent that may: vault agent create NAME --allow {provider}"
     ))
 }
 
@@ -132,10 +140,20 @@ fn not_there(client: &Client, fitting: &[&Arc<Entry>], wanted: &Wanted) -> Refus
         return not_granted(client, &[entry]);
     }
     let provider = &fitting[0].id.provider;
+    if let Wanted::Of(reference) = wanted
+        && fitting
+            .iter()
+            .all(|entry| entry.id.provider != reference.provider)
+    {
+        let message = format!("{reference} is for other hosts than those of {provider}");
+        return Refusal::new(400, "bad_connection", message).with_hint("X-Vault-Connection: team");
+    }
     let named = match wanted {
         Wanted::Named(name) => format!("{provider}/{name}"),
         Wanted::Of(reference) => reference.to_string(),
     };
-    Refusal::new(424, "not_configured", format!("{named} is not connected"))
-        .with_hint(format!("vault login {named}"))
+    let message = format!("There is no connection {named} here");
+    Refusal::new(424, "not_configured", message).with_hint(format!(
+        "vault login {named}; where it is connected, run without --only"
+    ))
 }

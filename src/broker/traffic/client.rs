@@ -29,6 +29,21 @@ impl Client {
         }
     }
 
+    /// Whether it may use anything of a provider, connected or not.
+    pub(super) fn may_ask(&self, provider: &ProviderName) -> bool {
+        match self {
+            Self::Run => true,
+            Self::Placeholder(providers) => providers.contains(provider),
+            Self::Agent(agent) => {
+                agent.allow.is_empty()
+                    || agent
+                        .allow
+                        .iter()
+                        .any(|allowed| allowed.provider == *provider)
+            }
+        }
+    }
+
     /// Whether it was made for this very connection.
     pub(super) fn names(&self, id: &ConnectionId) -> bool {
         match self {

@@ -319,6 +319,9 @@ impl Traffic {
                 Refusal::new(404, "unknown_provider", error.to_string())
                     .with_hint("vault provider list")
             })?;
+            if !client.may_ask(provider) {
+                return Err(choose::no_grant(&client, provider));
+            }
             return Err(Refusal::not_configured(&definition.definition));
         }
         let entry = choose::choose(&book, &client, &own, wanted)?;
@@ -377,7 +380,7 @@ impl Traffic {
 
     /// What a client that goes where no connection fits is told where that is
     /// not allowed: its provider may be known and only not connected.
-    pub fn denied(&self, host: &HostName, port: u16) -> Refusal {
+    pub fn denied(&self, client: &Client, host: &HostName, port: u16) -> Refusal {
         let known = self.known.get_or_init(|| {
             let all = self.source.catalog.all().unwrap_or_default();
             all.into_iter()
@@ -388,13 +391,19 @@ impl Traffic {
             .iter()
             .find(|definition| definition.host_for(host, port, "/").is_some())
         {
+            // What is connected is nobody's business who may not use it.
+            Some(definition) if !client.may_ask(&definition.name) => {
+                choose::no_grant(client, &definition.name)
+            }
             Some(definition) => Refusal::not_configured(definition),
             None => Refusal::new(
                 403,
                 "host_denied",
                 format!("{host}:{port} is no host of a connection, and all others are denied"),
             )
-            .with_hint(format!("Allow it: --allow {host}")),
+            .with_hint(format!(
+                "Allow it: vault serve --allow {host}, or vault run --allow {host}"
+            )),
         }
     }
 

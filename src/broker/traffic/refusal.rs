@@ -65,9 +65,16 @@ impl Refusal {
             format!("Several connections fit: {listed}"),
         )
         .with_hint(match candidates {
+            [first, rest @ ..] if rest.iter().all(|other| other.provider == first.provider) => {
+                format!(
+                    "Name one with the header X-Vault-Connection: {first}, or choose one for \
+                     good: vault default {first}"
+                )
+            }
             [first, ..] => format!(
-                "Name one with the header X-Vault-Connection: {first}, or choose one for good: \
-                 vault default {first}"
+                "Name one with the header X-Vault-Connection: {first}, run with --only {first}, \
+                 or give one definition a higher priority: vault inspect {}",
+                first.provider
             ),
             [] => "vault list".to_owned(),
         })

@@ -172,11 +172,21 @@ fn gather(args: &RunArgs, context: &Context) -> Result<Vec<Variable>> {
 /// Why it did not start, with the exit code that shells have for it.
 fn report(failed: &std::io::Error, program: &OsString, context: &Context) -> u8 {
     let name = crate::text::printable(&program.to_string_lossy()).into_owned();
+    let name = if name.is_empty() {
+        "''".to_owned()
+    } else {
+        name
+    };
     let (code, message, hint) = match failed.kind() {
         std::io::ErrorKind::NotFound => (
             NOT_FOUND,
             format!("There is no program {name}"),
             "Check its name and PATH.",
+        ),
+        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::OutOfMemory => (
+            FAILED_BEFORE_CHILD,
+            format!("{name} cannot be started: {failed}"),
+            "Look at the limits: ulimit -a",
         ),
         _ => (
             NOT_EXECUTABLE,

@@ -169,8 +169,28 @@ fn announce(context: &Context, places: &[String], has_agents: bool) -> Result<()
     Ok(())
 }
 
-/// The certificate alone, for anybody to read.
+/// The certificate alone, for anybody to read. What is there already and no
+/// certificate stays.
 fn write_certificate(path: &Path, pem: &str) -> Result<()> {
+    let found = match std::fs::symlink_metadata(path) {
+        Ok(found) if found.is_file() => std::fs::read(path).at("read", path).map(Some)?,
+        Ok(_) => Some(b"something else than a file".to_vec()),
+        Err(_) => None,
+    };
+    let is_certificate = |text: &[u8]| {
+        let text = text.trim_ascii();
+        text.is_empty()
+            || text.starts_with(b"-----BEGIN CERTIFICATE-----")
+                && !text.windows(11).any(|part| part == b"PRIVATE KEY")
+    };
+    if found.is_some_and(|text| !is_certificate(&text)) {
+        let message = format!(
+            "{} is there already and no file of a certificate",
+            path.display()
+        );
+        return Err(Error::new(Kind::Conflict, message)
+            .with_hint("Name another file, or print it: vault ca"));
+    }
     // It is no secret, and 0600 would keep it from those who need it.
     files::replace_private(path, pem.as_bytes())?;
     let mode = std::fs::Permissions::from_mode(0o644);

@@ -20,9 +20,9 @@ use crate::gateway::{Gateway, Listener, Settings};
 use crate::name::{ConnectionRef, Target, VariableName};
 use crate::net::{Address, Reach};
 use crate::process::isolate::{self, Plan};
-use crate::provider::HostName;
+use crate::provider::{Catalog, Definition, HostName};
 use crate::secret::Secret;
-use crate::vault::{Opened, Store};
+use crate::vault::{Document, Opened, Store};
 
 /// Waits for the program, whose requests get their credentials on the way.
 pub(super) fn accompany(args: &RunArgs, context: &Context) -> Result<u8> {
@@ -50,7 +50,7 @@ pub(super) fn accompany(args: &RunArgs, context: &Context) -> Result<u8> {
     let parts = Parts::new(args, context, &store, &opened)?;
     let inherited = environment::whole();
     let bundle = Bundle::write(
-        &context.places()?.runtime,
+        &context.places()?.runtime_folders(),
         parts
             .authority
             .as_ref()
@@ -71,6 +71,7 @@ pub(super) fn accompany(args: &RunArgs, context: &Context) -> Result<u8> {
     let surroundings = Surroundings {
         proxy: &proxy,
         connected: &parts.book.definitions().collect::<Vec<_>>(),
+        others: &parts.others,
         own_hosts: &parts.own_hosts(),
         placeholders: &parts.variables,
         values: &parts.values,
@@ -170,6 +171,9 @@ struct Parts {
     /// The same by variable, for the program.
     variables: Vec<(VariableName, Secret)>,
     values: Vec<(VariableName, Secret)>,
+    /// Providers that are connected and not for this program: it has no
+    /// business with their keys either.
+    others: Vec<Definition>,
     selection: Selection,
 }
 
@@ -195,6 +199,7 @@ impl Parts {
             placeholders: Vec::new(),
             variables: Vec::new(),
             values: Vec::new(),
+            others: others(document, &context.catalog()?, &selection),
             selection,
         };
         parts.stand_in()?;
@@ -323,6 +328,19 @@ impl Parts {
         };
         Gateway::start(settings, Arc::new(traffic))
     }
+}
+
+/// The definitions of connected providers that were not chosen.
+fn others(document: &Document, catalog: &Catalog, selection: &Selection) -> Vec<Definition> {
+    let Selection::Only(_) = selection else {
+        return Vec::new();
+    };
+    let mut providers: Vec<_> = document.connections().map(|id| id.provider).collect();
+    providers.dedup();
+    providers
+        .iter()
+        .filter_map(|provider| Some(catalog.find(provider).ok()?.definition))
+        .collect()
 }
 
 fn listen() -> std::io::Result<(TcpListener, SocketAddr)> {

@@ -27,11 +27,25 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// Writes them under the runtime folder.
+    /// Writes them under the first of these folders that can be written to.
     ///
     /// # Errors
-    /// The folder is somebody else's, or cannot be written to.
-    pub fn write(runtime: &Path, authority: &str, trusted: &Trusted) -> Result<Self, FileError> {
+    /// None can: each is somebody else's, or read-only.
+    pub fn write(folders: &[&Path], authority: &str, trusted: &Trusted) -> Result<Self, FileError> {
+        let mut failed = None;
+        for folder in folders {
+            match Self::write_in(folder, authority, trusted) {
+                Ok(bundle) => return Ok(bundle),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        Err(failed.unwrap_or_else(|| {
+            let nowhere = io::ErrorKind::NotFound.into();
+            FileError::from_io("use", Path::new("a runtime folder"), nowhere)
+        }))
+    }
+
+    fn write_in(runtime: &Path, authority: &str, trusted: &Trusted) -> Result<Self, FileError> {
         check_folder(runtime)?;
         sweep(runtime);
         let folder = make_folder(runtime)?;
@@ -212,7 +226,7 @@ mod tests {
     fn the_files_are_private_and_go_with_the_run() {
         let root = tempfile::tempdir().unwrap();
         let runtime = root.path().join("runtime");
-        let bundle = Bundle::write(&runtime, OURS, &Trusted::default()).unwrap();
+        let bundle = Bundle::write_in(&runtime, OURS, &Trusted::default()).unwrap();
         assert_eq!(fs::read_to_string(bundle.authority()).unwrap(), OURS);
         assert!(fs::read_to_string(bundle.path()).unwrap().ends_with(OURS));
         assert_eq!(fs::metadata(&bundle.folder).unwrap().mode() & 0o777, 0o700);
@@ -235,7 +249,7 @@ mod tests {
         let dead = folder(format!("run-{}-0123456789abcdef", gone.id()));
         let living = folder(format!("run-{}-0123456789abcdef", std::process::id()));
         let others = folder(format!("run-{}", gone.id()));
-        let bundle = Bundle::write(root.path(), OURS, &Trusted::default()).unwrap();
+        let bundle = Bundle::write_in(root.path(), OURS, &Trusted::default()).unwrap();
         assert!(!dead.exists());
         assert!(living.exists() && others.exists());
         drop(bundle);
@@ -277,9 +291,9 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let root = tempfile::tempdir().unwrap();
         fs::set_permissions(root.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        assert!(Bundle::write(root.path(), OURS, &Trusted::default()).is_err());
+        assert!(Bundle::write_in(root.path(), OURS, &Trusted::default()).is_err());
         let link = root.path().join("link");
         std::os::unix::fs::symlink(tempfile::tempdir().unwrap().path(), &link).unwrap();
-        assert!(Bundle::write(&link, OURS, &Trusted::default()).is_err());
+        assert!(Bundle::write_in(&link, OURS, &Trusted::default()).is_err());
     }
 }

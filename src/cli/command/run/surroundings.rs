@@ -92,6 +92,8 @@ pub struct Surroundings<'a> {
     pub proxy: &'a Secret,
     /// The providers whose requests get a credential.
     pub connected: &'a [&'a Definition],
+    /// Providers whose keys it is not to find either.
+    pub others: &'a [Definition],
     /// Hosts of connections that say themselves where they are.
     pub own_hosts: &'a [HostName],
     /// Made-up keys.
@@ -112,7 +114,7 @@ impl Surroundings<'_> {
         inherited: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> BTreeMap<OsString, OsString> {
         let mut all: BTreeMap<_, _> = inherited.into_iter().collect();
-        for definition in self.connected {
+        for definition in self.connected.iter().copied().chain(self.others) {
             for variable in secret_variables(definition) {
                 all.remove(OsStr::new(variable.as_str()));
             }

@@ -5,6 +5,7 @@ const TOKEN: &str = "http://vault:FAKEtoken@127.0.0.1:1";
 
 struct World {
     connected: Vec<Definition>,
+    others: Vec<Definition>,
     own_hosts: Vec<HostName>,
     placeholders: Vec<(VariableName, Secret)>,
     values: Vec<(VariableName, Secret)>,
@@ -17,6 +18,7 @@ impl World {
         let find = |name: &&str| catalog.find(&name.parse().unwrap()).unwrap().definition;
         Self {
             connected: providers.iter().map(find).collect(),
+            others: Vec::new(),
             own_hosts: Vec::new(),
             placeholders: Vec::new(),
             values: Vec::new(),
@@ -38,11 +40,12 @@ impl World {
 
     fn variables(&self, inherited: &[(&str, &str)]) -> BTreeMap<String, String> {
         let root = tempfile::tempdir().unwrap();
-        let bundle = Bundle::write(root.path(), "FAKE\n", &Trusted::default()).unwrap();
+        let bundle = Bundle::write(&[root.path()], "FAKE\n", &Trusted::default()).unwrap();
         let connected: Vec<_> = self.connected.iter().collect();
         let surroundings = Surroundings {
             proxy: &Secret::from(TOKEN.to_owned()),
             connected: &connected,
+            others: &self.others,
             own_hosts: &self.own_hosts,
             placeholders: &self.placeholders,
             values: &self.values,
@@ -149,6 +152,19 @@ fn no_real_key_of_a_connected_provider_is_inherited() {
     assert_eq!(all["AWS_DEFAULT_REGION"], "us-east-1");
     assert_eq!(all["OPENAI_API_KEY"], "sk-FAKEnotconnected");
     assert_eq!(all["OPENAI_BASE_URL"], "https://own.example");
+}
+
+#[test]
+fn keys_of_connected_providers_that_are_not_for_it_are_not_inherited_either() {
+    let mut world = World::with(&["openai"]);
+    world.others = World::with(&["anthropic"]).connected;
+    let all = world.variables(&[
+        ("ANTHROPIC_API_KEY", "FAKEreal"),
+        ("ANTHROPIC_AUTH_TOKEN", "FAKEreal"),
+        ("GITHUB_TOKEN", "FAKEnobodys"),
+    ]);
+    assert!(!all.values().any(|value| value == "FAKEreal"));
+    assert_eq!(all["GITHUB_TOKEN"], "FAKEnobodys");
 }
 
 #[test]
