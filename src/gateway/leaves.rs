@@ -65,6 +65,20 @@ impl Leaves {
         known.clear();
     }
 
+    /// Makes those of hosts that somebody will surely ask for, on a thread of
+    /// its own. What fails here fails again when it is asked for.
+    pub(super) fn prepare(&self, hosts: Vec<HostName>) {
+        let leaves = self.clone();
+        let work = move || {
+            for host in hosts.iter().filter(|host| leaves.covers(host)) {
+                let _ = leaves.make(host);
+            }
+        };
+        let _ = std::thread::Builder::new()
+            .name("leaves".to_owned())
+            .spawn(work);
+    }
+
     /// What speaks TLS for a host, from what is at hand.
     fn at_hand(&self, host: &HostName) -> Option<TlsAcceptor> {
         let now = (self.clock)();
@@ -136,5 +150,51 @@ impl ResolvesServerCert for OnlyFor {
             .server_name()
             .is_some_and(|asked| !asked.trim_end_matches('.').eq_ignore_ascii_case(&self.name));
         (!is_other).then(|| Arc::clone(&self.certified))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::gateway::authority::{Lasting, PermittedHost};
+
+    fn leaves(hosts: &[&str]) -> Leaves {
+        let hosts = hosts.iter().map(|host| host.parse().unwrap());
+        let permitted: Vec<_> = hosts
+            .map(|host: HostName| PermittedHost::exact(&host).unwrap())
+            .collect();
+        let now = Timestamp::now();
+        Leaves::new(
+            Authority::new(&permitted, Lasting::Run, now).unwrap(),
+            move || now,
+        )
+    }
+
+    #[test]
+    fn hosts_that_are_known_are_ready_before_anybody_asks() {
+        let leaves = leaves(&["a.example.com", "b.example.com"]);
+        let host = |text: &str| text.parse::<HostName>().unwrap();
+        assert!(leaves.at_hand(&host("a.example.com")).is_none());
+        leaves.prepare(vec![host("c.example.com"), host("a.example.com")]);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while leaves.at_hand(&host("a.example.com")).is_none() {
+            assert!(Instant::now() < deadline);
+            std::thread::yield_now();
+        }
+        assert!(leaves.at_hand(&host("b.example.com")).is_none());
+        assert!(leaves.at_hand(&host("c.example.com")).is_none());
+    }
+
+    #[test]
+    fn another_authority_makes_all_of_them_anew() {
+        let own = leaves(&["a.example.com"]);
+        let host = "a.example.com".parse::<HostName>().unwrap();
+        assert!(own.make(&host).is_ok() && own.at_hand(&host).is_some());
+        let now = Timestamp::now();
+        let other = PermittedHost::exact(&"b.example.com".parse().unwrap()).unwrap();
+        own.replace(Authority::new(&[other], Lasting::Run, now).unwrap());
+        assert!(own.at_hand(&host).is_none() && own.make(&host).is_err());
     }
 }

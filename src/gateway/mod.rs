@@ -56,6 +56,9 @@ pub use self::listen::Listener;
 /// How often one that stops looks whether all is done.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// So many hosts have their certificates made before anybody asks.
+const PREPARED: usize = 64;
+
 /// What a gateway is made of.
 pub struct Settings {
     /// Where clients come in.
@@ -149,6 +152,9 @@ impl Gateway {
             log: settings.log,
             open: AtomicUsize::new(0),
         });
+        if let (Some(leaves), Ok(book)) = (&shared.leaves, shared.traffic.book()) {
+            leaves.prepare(book.exact_hosts(PREPARED));
+        }
         let (stop, stopping) = watch::channel(false);
         let count = settings.threads.max(1);
         let (senders, receivers): (Vec<_>, Vec<_>) =

@@ -237,6 +237,11 @@ impl Book {
         })
     }
 
+    /// Hosts that connections speak to and that have a name, so many at most.
+    pub fn exact_hosts(&self, most: usize) -> Vec<HostName> {
+        self.exact.keys().take(most).cloned().collect()
+    }
+
     /// The definitions of all connections.
     pub fn definitions(&self) -> impl Iterator<Item = &Definition> {
         self.entries.iter().map(|entry| &entry.definition)
