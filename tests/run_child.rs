@@ -18,6 +18,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// leaves nothing behind for long. (A shell runs a trap between commands.)
 const WAITING: &str = "for i in $(seq 600); do sleep 0.05; done";
 
+/// A vault with a key, so that there is a gateway beside each child.
+fn connected() -> TestEnvironment {
+    let environment = TestEnvironment::new();
+    environment.log_in("default");
+    environment
+}
+
 /// `vault run -- sh -c SCRIPT`.
 fn run<'a>(environment: &'a TestEnvironment, script: &str) -> Run<'a> {
     environment.vault(["run", "--", "sh", "-c", script])
@@ -90,8 +97,26 @@ fn left(environment: &TestEnvironment) -> Vec<String> {
 }
 
 #[test]
-fn the_exit_code_is_the_childs() {
+fn without_a_vault_the_program_runs_all_the_same_unless_more_was_asked_for() {
     let environment = TestEnvironment::new();
+    let finished = run(&environment, "exit 7").finish();
+    assert_eq!(finished.code, Some(7), "{finished}");
+    assert!(finished.stderr.contains("There is no vault"), "{finished}");
+    for option in [
+        "--isolate",
+        "--base-urls",
+        "--deny-unmatched",
+        "--only=openai",
+    ] {
+        let run = environment.vault(["run", option, "--", "true"]);
+        let finished = run.finish();
+        assert_eq!(finished.code, Some(125), "{finished}");
+    }
+}
+
+#[test]
+fn the_exit_code_is_the_childs() {
+    let environment = connected();
     for code in [0, 1, 7, 255] {
         let finished = run(&environment, &format!("exit {code}")).finish();
         assert_eq!(finished.code, Some(code), "{finished}");
@@ -133,7 +158,7 @@ fn the_child_gets_a_placeholder_and_no_way_into_the_vault() {
 
 #[test]
 fn a_signal_that_was_sent_to_us_alone_reaches_the_child_once() {
-    let environment = TestEnvironment::new();
+    let environment = connected();
     for (name, signal) in [
         ("TERM", Signal::TERM),
         ("HUP", Signal::HUP),
@@ -152,7 +177,7 @@ fn a_signal_that_was_sent_to_us_alone_reaches_the_child_once() {
 
 #[test]
 fn we_stay_as_long_as_a_child_that_ignores_us() {
-    let environment = TestEnvironment::new();
+    let environment = connected();
     let script = waits("trap 'echo again' INT TERM HUP; trap 'exit 0' USR1");
     let (mut child, mut lines, _) = started(run(&environment, &script));
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
@@ -168,7 +193,7 @@ fn we_stay_as_long_as_a_child_that_ignores_us() {
 
 #[test]
 fn what_the_terminal_sends_reaches_the_child_once() {
-    let environment = TestEnvironment::new();
+    let environment = connected();
     let script = "trap 'echo got >&2; count=x$count' INT; echo ready >&2; \
         while [ \"$count\" != xx ]; do sleep 0.05; done; exit 3";
     let mut terminal = run(&environment, script).at_terminal();
@@ -198,7 +223,7 @@ fn after_a_prompt_too_the_child_alone_decides() {
 
 #[test]
 fn the_terminal_stays_the_childs() {
-    let environment = TestEnvironment::new();
+    let environment = connected();
     let script = "echo ready >&2; read line; echo \"read $line\" >&2; stty -a </dev/tty >/dev/null";
     let mut terminal = run(&environment, script).at_terminal();
     terminal
@@ -210,7 +235,7 @@ fn the_terminal_stays_the_childs() {
 
 #[test]
 fn a_shell_stops_both_and_goes_on_with_both() {
-    let environment = TestEnvironment::new();
+    let environment = connected();
     let vault = assert_cmd::cargo::cargo_bin!("vault").display().to_string();
     // A shell with job control: what it says when a job stops and goes on.
     let script = format!(
@@ -235,7 +260,7 @@ fn a_shell_stops_both_and_goes_on_with_both() {
 #[test]
 fn a_hangup_that_comes_to_us_alone_is_handed_on() {
     // The first of a session is told of it, and nobody else is.
-    let environment = TestEnvironment::new();
+    let environment = connected();
     let file = environment.path("given").join("hung-up");
     let script = format!(
         "trap 'echo yes >{}; exit' HUP; echo \"child $$\" >&2; {WAITING}",
@@ -252,7 +277,7 @@ fn a_hangup_that_comes_to_us_alone_is_handed_on() {
 
 #[test]
 fn what_we_are_to_ignore_the_child_ignores_too() {
-    let environment = TestEnvironment::new();
+    let environment = connected();
     let vault = assert_cmd::cargo::cargo_bin!("vault").display().to_string();
     let script = format!(
         "trap '' HUP USR1; exec {vault} run -- sh -c 'kill -HUP $$; kill -USR1 $$; echo alive; \
@@ -266,7 +291,7 @@ fn what_we_are_to_ignore_the_child_ignores_too() {
 #[cfg(target_os = "linux")]
 #[test]
 fn the_childs_mask_and_limits_are_what_we_were_given() {
-    let environment = TestEnvironment::new();
+    let environment = connected();
     if !has_perl() {
         return;
     }
@@ -297,7 +322,7 @@ fn the_childs_mask_and_limits_are_what_we_were_given() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_child_whose_vault_is_killed_is_told_to_end() {
-    let environment = TestEnvironment::new();
+    let environment = connected();
     let script = waits("trap 'exit 0' TERM");
     let (mut child, _lines, number) = started(run(&environment, &script));
     child.kill().unwrap();
@@ -312,7 +337,7 @@ fn a_child_whose_vault_is_killed_is_told_to_end() {
 #[test]
 fn a_child_that_nobody_may_collect_still_has_an_exit_code() {
     // Who starts us may have us ignore SIGCHLD, and children vanish.
-    let environment = TestEnvironment::new();
+    let environment = connected();
     let vault = assert_cmd::cargo::cargo_bin!("vault").display().to_string();
     let script =
         format!("$SIG{{CHLD}} = 'IGNORE'; exec '{vault}', 'run', '--', 'sh', '-c', 'exit 6'");
@@ -325,7 +350,7 @@ fn a_child_that_nobody_may_collect_still_has_an_exit_code() {
 
 #[test]
 fn the_mode_for_tools_that_know_no_proxy_still_becomes_the_program() {
-    let environment = TestEnvironment::new();
+    let environment = connected();
     let vault = assert_cmd::cargo::cargo_bin!("vault").display().to_string();
     let script = format!("echo $$; exec {vault} run --mode env -- sh -c 'echo $$'");
     let finished = environment.run("sh", ["-c", &script]).ok();
