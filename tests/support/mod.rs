@@ -80,6 +80,7 @@ impl TestEnvironment {
     }
 
     fn bare() -> Self {
+        heed_signals();
         let root = tempfile::Builder::new().prefix("v").tempdir().unwrap();
         let made = Self {
             home: root.path().to_owned(),
@@ -583,4 +584,22 @@ impl Finished {
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self}"))
     }
+}
+
+/// Whoever starts the tests may ignore signals, as `nohup` does and a script
+/// for what it puts into the background; programs that we start would ignore
+/// them too. What has a handler here is as usual there.
+fn heed_signals() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let ignored = ignored.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
+        for signal in [1, 2, 3] {
+            if ignored.unwrap_or_default() & (1 << (signal - 1)) != 0 {
+                let nothing = std::sync::Arc::default();
+                signal_hook::flag::register(signal, nothing).unwrap();
+            }
+        }
+    });
 }
