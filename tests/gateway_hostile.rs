@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use stage::{CANARY, HOST, Script, Stage, TOKEN, conversation};
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the fuzz target uses the rest of it")]
 #[path = "fuzz/stage.rs"]
 mod stage;
 

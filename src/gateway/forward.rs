@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hyper::body::{Body as HttpBody, Incoming};
-use hyper::header::{
-    CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE,
-};
+use hyper::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use hyper::http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
@@ -16,7 +14,7 @@ use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use super::Line;
 use super::authorization::{Admitted, holds, pair_of};
 use super::body::{Body, Outgoing};
-use super::edit::{path_and_query, request_headers};
+use super::edit::{join_cookies, path_and_query, request_headers};
 use super::pool::{Channel, Lease, Place, Unanswered};
 use super::relay::relayed;
 use super::signing::{self, Signed};
@@ -494,21 +492,4 @@ fn head_of(request: &Request<Outgoing>) -> Request<Outgoing> {
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
     copy
-}
-
-/// HTTP/2 may send cookies in pieces; HTTP/1.1 may not (RFC 9113, 8.2.3).
-fn join_cookies(headers: &mut HeaderMap) {
-    let mut pieces = headers.get_all(COOKIE).iter();
-    let (Some(first), Some(second)) = (pieces.next(), pieces.next()) else {
-        return;
-    };
-    let mut joined = first.as_bytes().to_vec();
-    for piece in std::iter::once(second).chain(pieces) {
-        joined.extend_from_slice(b"; ");
-        joined.extend_from_slice(piece.as_bytes());
-    }
-    if let Ok(mut value) = HeaderValue::from_bytes(&joined) {
-        value.set_sensitive(true);
-        headers.insert(COOKIE, value);
-    }
 }

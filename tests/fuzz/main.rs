@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 
 mod gateway;
 mod parsers;
-// `gateway_hostile` uses the rest of it.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "`gateway_hostile` uses the rest of it")]
 mod stage;
 
 /// Words that parsers look for.
