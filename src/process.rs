@@ -81,6 +81,29 @@ pub fn user_id() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+/// Whether we are the first process of our session.
+///
+/// On Linux this is read from `/proc`: where the session's first process is
+/// outside of our PID namespace (a container's, `unshare -p`), `getsid` answers
+/// 0, and rustix takes that for a number that cannot be.
+#[cfg(target_os = "linux")]
+pub fn leads_session() -> bool {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // proc(5): the number, the name in parentheses (which may hold anything),
+    // then state, parent, group, session.
+    let Some((before, after)) = stat.rsplit_once(')') else {
+        return false;
+    };
+    let number = before.split(' ').next();
+    number.is_some() && number == after.split_ascii_whitespace().nth(3)
+}
+
+/// Whether we are the first process of our session.
+#[cfg(not(target_os = "linux"))]
+pub fn leads_session() -> bool {
+    rustix::process::getsid(None).is_ok_and(|leader| leader == rustix::process::getpid())
+}
+
 /// Whether a process with this number runs, whoever it belongs to.
 pub fn is_alive(number: u32) -> bool {
     let id = i32::try_from(number).ok().and_then(Pid::from_raw);

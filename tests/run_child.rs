@@ -337,6 +337,25 @@ fn a_child_whose_vault_is_killed_is_told_to_end() {
     assert_eq!(left(&environment), [""; 0]);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_session_that_began_outside_of_our_namespace_does_no_harm() {
+    // As in a container whose first process was started from outside.
+    let environment = connected();
+    let vault = assert_cmd::cargo::cargo_bin!("vault").display().to_string();
+    for options in [&["-pf"][..], &["-Urpf"]] {
+        let may = environment.run("unshare", options).args(["true"]).finish();
+        if may.code != Some(0) {
+            continue;
+        }
+        let inside = [&vault, "run", "--", "sh", "-c", "exit 6"];
+        let finished = environment.run("unshare", options).args(inside).finish();
+        assert_eq!(finished.code, Some(6), "{finished}");
+        return;
+    }
+    support::skip("namespaces", "no PID namespace can be made here");
+}
+
 #[test]
 fn a_child_that_nobody_may_collect_still_has_an_exit_code() {
     // Who starts us may have us ignore SIGCHLD, and children vanish.

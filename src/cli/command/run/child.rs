@@ -103,7 +103,7 @@ impl Line {
         let parent = getpid();
         Self {
             parent,
-            leads_session: rustix::process::getsid(None).is_ok_and(|leader| leader == parent),
+            leads_session: crate::process::leads_session(),
             ignored: inherited.ignored(),
             child: AtomicI32::new(0),
             waiting: AtomicU64::new(0),
