@@ -13,12 +13,12 @@ use source::{Source, words};
 /// places already.
 const ROWS: [&[&str]; 7] = [
     &[
-        "error", "secret", "name", "text", "files", "json", "process",
+        "error", "secret", "name", "text", "span", "files", "json", "jsonc", "process",
     ],
     &["seal", "provider", "policy"],
     &["credential"],
     &[
-        "vault", "unlock", "net", "flow", "export", "import", "scan", "usage",
+        "vault", "unlock", "net", "flow", "export", "import", "scan", "usage", "audit",
     ],
     &["broker"],
     &["gateway", "dashboard"],

@@ -8,7 +8,6 @@ mod commit;
 mod complete;
 mod context;
 mod desktop;
-mod duration;
 mod environment;
 mod fields;
 mod form;

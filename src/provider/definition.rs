@@ -13,8 +13,9 @@ use super::host::{Host, HostName, Injection};
 use super::oauth::OAuth;
 use super::pattern::{BadPattern, Pattern};
 use super::placement::Placement;
+use super::schema;
 use super::verify::Verify;
-use super::{jsonc, schema};
+use crate::jsonc;
 use crate::name::{FieldName, ProviderName, VariableName};
 
 /// One provider.

@@ -14,7 +14,6 @@ mod definition;
 mod detect;
 mod field;
 mod host;
-mod jsonc;
 mod lenient;
 mod oauth;
 mod own;

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use super::assemble::{Problem, assemble};
 use super::definition::Definition;
-use super::jsonc;
 use super::raw::Raw;
 use crate::error::{Error, Kind};
+use crate::jsonc;
 use crate::name::ProviderName;
 use crate::text::printable;
 

@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::cli::context::Context;
-use crate::cli::duration::Expiry;
 use crate::cli::output;
 use crate::cli::table::{Table, terminal_width};
 use crate::credential::agent::{Agent, digest_of, new_token};
@@ -15,6 +14,7 @@ use crate::json::ObjectWriter;
 use crate::name::{AgentName, ConnectionId, ConnectionRef};
 use crate::provider::Definition;
 use crate::secret::{Secret, SecretBuffer};
+use crate::span::Expiry;
 use crate::vault::Document;
 
 /// Where `serve` listens unless it is told otherwise.

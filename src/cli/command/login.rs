@@ -17,7 +17,6 @@ use self::way::Way;
 use super::{init, verify};
 use crate::broker::select;
 use crate::cli::context::Context;
-use crate::cli::duration::{Expiry, Span};
 use crate::cli::fields::{self, Given};
 use crate::cli::output;
 use crate::credential::client::OAuthClient;
@@ -26,6 +25,7 @@ use crate::error::{Error, Kind, Result};
 use crate::name::{ConnectionId, ConnectionName, ConnectionRef};
 use crate::provider::{Definition, Flow};
 use crate::seal::VaultKey;
+use crate::span::{Expiry, Span};
 use crate::vault::Document;
 
 pub(super) use self::key::kind_of;

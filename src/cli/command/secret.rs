@@ -8,13 +8,13 @@ use serde_json::json;
 
 use super::init;
 use crate::cli::context::Context;
-use crate::cli::duration::{Expiry, Span};
 use crate::cli::environment::named_variable;
 use crate::cli::{input, output};
 use crate::credential::{AuthKind, Credential, Value, days_after};
 use crate::error::{Error, Kind, Result};
 use crate::name::VariableName;
 use crate::secret::Secret;
+use crate::span::{Expiry, Span};
 use crate::vault::Document;
 
 pub(super) const ROTATE_AFTER_DAYS: u32 = 90;

@@ -20,12 +20,12 @@ use signal_hook::low_level::pipe;
 use self::listening::{Address, Listening};
 use crate::broker::traffic::{Book, RunTokens, Selection, Source, Traffic};
 use crate::cli::context::Context;
-use crate::cli::duration::Span;
 use crate::cli::{gateway, output};
 use crate::error::{Error, Kind, Result};
 use crate::files::{self, PathContext};
 use crate::gateway::{Gateway, Settings, Unmatched};
 use crate::net::Reach;
+use crate::span::Span;
 use crate::vault::{Opened, Store};
 
 const COMMAND: &str = "serve";

@@ -9,11 +9,11 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::context::Context;
-use crate::cli::duration::Span;
 use crate::cli::output;
 use crate::error::{Error, Kind, Result};
 use crate::seal::VaultKey;
 use crate::secret::SecretBuffer;
+use crate::span::Span;
 use crate::unlock::session::{self, Ending, Keeper};
 use crate::vault::{Places, Store};
 

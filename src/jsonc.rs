@@ -7,9 +7,10 @@ const DEEPEST: usize = 32;
 /// Text that is no JSON, and where.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
-pub(super) struct Malformed {
+pub struct Malformed {
     reason: &'static str,
-    pub(super) offset: usize,
+    /// Where, in bytes.
+    pub offset: usize,
 }
 
 /// The text with comments, trailing commas and a byte order mark blanked out,
@@ -17,7 +18,7 @@ pub(super) struct Malformed {
 ///
 /// # Errors
 /// A comment does not end, or something stands too deep.
-pub(super) fn plain(text: &str) -> Result<String, Malformed> {
+pub fn plain(text: &str) -> Result<String, Malformed> {
     let mut bytes = text.as_bytes().to_vec();
     let mut depth = 0_usize;
     let mut comma = None;
@@ -79,7 +80,7 @@ pub(super) fn plain(text: &str) -> Result<String, Malformed> {
 
 /// Line and column, from 1, of a byte offset; columns count bytes, as
 /// `serde_json` does.
-pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {
+pub fn position(text: &str, offset: usize) -> (usize, usize) {
     let before = &text.as_bytes()[..offset.min(text.len())];
     let line_start = before.iter().rposition(|&byte| byte == b'\n');
     let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;

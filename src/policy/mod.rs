@@ -1,0 +1,6 @@
+//! What an agent may do: rules, limits, budgets and routes, as `policy.json`
+//! says them. Pure: values in, decisions out.
+
+mod period;
+
+pub use self::period::Period;

@@ -1,0 +1,11 @@
+//! What was used and what it cost: events of requests, token counts of
+//! answers, prices, and the database that keeps them.
+//!
+//! Always true here: no header, query, body or secret gets in; what is not
+//! known is absent and never guessed; nothing here holds a request up.
+
+mod event;
+mod money;
+
+pub use self::event::{Event, Metered, Tokens};
+pub use self::money::Nano;
