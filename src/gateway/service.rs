@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::answer;
 use super::authorization::{self, Admitted, CONNECTION};
-use super::body::Body;
+use super::body::{Body, Outgoing};
 use super::forward::{Errand, forward};
 use super::path_form::PathForm;
 use super::prefixed::Wire;
@@ -149,7 +149,7 @@ async fn inside_request(
             ..Errand::clone(&inside.errand)
         }),
     };
-    forward(&lane.worker, &errand, request).await
+    forward(&lane.worker, &errand, request.map(Outgoing::Streamed)).await
 }
 
 fn check_authority(request: &Request<Incoming>, inside: &Inside) -> Result<(), Refusal> {
@@ -239,7 +239,7 @@ async fn open_request(lane: &Lane, request: Request<Incoming>) -> Result<Respons
             wanted: wanted(request.headers())?,
             provider: None,
         };
-        return forward(worker, &errand, request).await;
+        return forward(worker, &errand, request.map(Outgoing::Streamed)).await;
     }
     let path = request.uri().path();
     if path == HEALTH {
@@ -248,7 +248,7 @@ async fn open_request(lane: &Lane, request: Request<Incoming>) -> Result<Respons
     match PathForm::read(path, traffic) {
         Some(form) => {
             let (errand, request) = form.errand(request, traffic)?;
-            forward(worker, &errand, request).await
+            forward(worker, &errand, request.map(Outgoing::Streamed)).await
         }
         None => Err(Refusal::new(404, "not_found", "Nothing is here")
             .with_hint("The path form is /api/PROVIDER/…; for all else this is a proxy")),
