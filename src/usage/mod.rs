@@ -5,6 +5,7 @@
 //! known is absent and never guessed; nothing here holds a request up.
 
 mod event;
+pub mod meter;
 mod money;
 
 pub use self::event::{Event, Metered, Tokens};
