@@ -7,6 +7,10 @@
 mod event;
 pub mod meter;
 mod money;
+mod query;
+mod store;
 
 pub use self::event::{Event, Metered, Tokens};
 pub use self::money::Nano;
+pub use self::query::{Bucket, By, NO_MODEL, Point, Query, Report, Row, rows, series};
+pub use self::store::{BadStore, roll_up};
