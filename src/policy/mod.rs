@@ -2,5 +2,7 @@
 //! says them. Pure: values in, decisions out.
 
 mod period;
+mod window;
 
 pub use self::period::Period;
+pub use self::window::{Wait, Window};
