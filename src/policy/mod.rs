@@ -2,9 +2,7 @@
 //! says them. Pure: values in, decisions out.
 
 mod period;
-mod stub;
 mod window;
 
 pub use self::period::Period;
-pub use self::stub::*;
 pub use self::window::{Wait, Window};
