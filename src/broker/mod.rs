@@ -3,8 +3,10 @@
 //! program's environment, to ask whether it is alive, to renew it, to end it.
 
 pub mod approval;
+pub mod allowance;
 pub mod ending;
 pub mod grant;
+pub mod policy_file;
 pub mod renew;
 pub mod select;
 pub mod traffic;

@@ -13,6 +13,7 @@ mod period;
 mod route;
 mod rule;
 mod selector;
+mod window;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,6 +26,7 @@ pub use self::period::Period;
 pub use self::route::Route;
 pub use self::rule::RuleName;
 pub use self::selector::Selector;
+pub use self::window::{Wait, Window};
 
 /// A policy that was read. The default one allows everything and counts nothing.
 #[derive(Debug, Default)]
