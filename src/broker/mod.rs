@@ -2,8 +2,8 @@
 //! field goes where, and only to a host of its own provider. To put it into a
 //! program's environment, to ask whether it is alive, to renew it, to end it.
 
-pub mod approval;
 pub mod allowance;
+pub mod approval;
 pub mod ending;
 pub mod grant;
 pub mod policy_file;

@@ -1,15 +1,24 @@
 //! What `run` and `serve` have in common: how a gateway behaves that a person
 //! starts.
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::context::{Context, whole_second};
+use super::environment;
+use crate::broker::allowance::{Allowance, Defaults, Ledger};
+use crate::broker::approval::{self, Approvals};
+use crate::broker::policy_file::{Absence, News, PolicyFile};
+use crate::broker::traffic::Oversight;
 use crate::error::{Error, Kind, Result};
 use crate::gateway::{Line, Log, Unmatched};
 use crate::provider::Host;
 use crate::text::printable;
+use crate::usage::{self, Prices, Recorder};
 
 /// More threads than this one machine's clients do not need.
 const MOST_THREADS: usize = 8;
@@ -47,6 +56,96 @@ pub fn unmatched(is_denied: bool, allowed: &[String]) -> Result<Unmatched> {
         })
     });
     Ok(Unmatched::Denied(hosts.collect::<Result<_>>()?))
+}
+
+/// How a gateway watches over what it lets through.
+pub struct Watched<'a> {
+    /// Another policy than the usual one.
+    pub policy: Option<&'a Path>,
+    /// The limits that are there where policy says nothing.
+    pub defaults: Defaults,
+    /// How long requests are kept one by one.
+    pub keep: Duration,
+}
+
+/// So long requests are kept one by one, unless somebody says otherwise.
+pub const KEEP: Duration = Duration::from_secs(180 * 86_400);
+
+/// Policy, limits, approvals and book-keeping of a gateway.
+///
+/// # Errors
+/// The policy or the prices are broken.
+pub fn oversight(watched: &Watched<'_>, context: &Context) -> Result<Oversight> {
+    let places = context.places()?;
+    let output = context.output;
+    let warn: Arc<dyn Fn(&str) + Send + Sync> = Arc::new(move |text| output.warn(text));
+    let (path, absence) = match watched.policy {
+        Some(path) => (path, Absence::Refused),
+        None => (places.policy.as_path(), Absence::Allowed),
+    };
+    let news = Box::new(move |news: &News| match news {
+        News::Broken(_) => output.warn(&news.to_string()),
+        _ => output.note(&news.to_string()),
+    });
+    let policy = Arc::new(PolicyFile::open(path, absence, news)?);
+    let prices = prices(&path.with_file_name("prices.json"))?;
+    let recorder = Recorder::start(usage::Settings {
+        path: places.state.join("usage.db"),
+        keep: watched.keep,
+        warn: Arc::clone(&warn),
+        clock: Arc::new(Timestamp::now),
+    });
+    let ledger: Arc<dyn Ledger> = Arc::<usage::Ledger>::clone(recorder.ledger());
+    let asked = Arc::clone(&policy);
+    let approvals = Approvals::new(approval::Settings {
+        folders: places
+            .runtime_folders()
+            .map(Path::to_owned)
+            .into_iter()
+            .collect(),
+        notify: Arc::new(move || asked.policy().notify().map(str::to_owned)),
+        environment: without_keys(),
+        is_verbose: context.global.verbose,
+        audit: Arc::new(|_| {}),
+        warn,
+        clock: Timestamp::now,
+    });
+    Ok(Oversight {
+        policy,
+        allowance: Allowance::new(watched.defaults, Some(ledger)),
+        approvals,
+        recorder,
+        prices,
+    })
+}
+
+/// The environment without what opens a vault; where it lies may be known.
+fn without_keys() -> Vec<(OsString, OsString)> {
+    let opens = |name: &OsString| {
+        let is_place = name == "VAULT_HOME" || name == "VAULT_FILE";
+        !is_place && environment::VAULT_VARIABLES.iter().any(|own| name == own)
+    };
+    let all = environment::whole().into_iter();
+    all.filter(|(name, _)| !opens(name)).collect()
+}
+
+fn prices(path: &Path) -> Result<Prices> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(Prices::embedded());
+        }
+        Err(error) => {
+            return Err(
+                Error::new(Kind::Failed, format!("Cannot read {}", path.display()))
+                    .with_source(error),
+            );
+        }
+    };
+    Prices::with_override(&text).map_err(|bad| {
+        Error::new(Kind::InvalidInput, format!("{}: {bad}", path.display()))
+            .with_hint("The form of the file: docs/usage.md")
+    })
 }
 
 /// One line for each request, where they were asked for.

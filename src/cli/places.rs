@@ -25,6 +25,8 @@ pub struct Places {
     pub identity: PathBuf,
     /// The user's provider definitions.
     pub providers: PathBuf,
+    /// Rules, limits, budgets and routes.
+    pub policy: PathBuf,
     /// Pins, usage, audit.
     pub state: PathBuf,
     /// Sockets.
@@ -63,6 +65,7 @@ impl Places {
             backups: Some(home.join("backups")),
             identity: home.join("identity.txt"),
             providers: home.join("providers"),
+            policy: home.join("policy.json"),
             state: home.join("state"),
             runtime: home.join("state"),
             temporary,
@@ -83,6 +86,7 @@ impl Places {
             backups: Some(data.join("backups")),
             identity: folders.config_dir().join("identity.txt"),
             providers: folders.config_dir().join("providers"),
+            policy: folders.config_dir().join("policy.json"),
             state: folders
                 .state_dir()
                 .map_or_else(|| data.join("state"), Path::to_owned),

@@ -26,10 +26,10 @@ pub(super) fn refused(refusal: &Refusal) -> Response<Body> {
         401 => {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        503 => {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        }
         _ => {}
+    }
+    if let Some(seconds) = retry_after(refusal) {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }
@@ -63,13 +63,22 @@ pub(super) fn raw(refusal: &Refusal) -> Vec<u8> {
         407 => "Proxy-Authenticate: Basic realm=\"vault\"\r\n",
         _ => "",
     };
+    let retry = retry_after(refusal).map_or(String::new(), |seconds| {
+        format!("Retry-After: {seconds}\r\n")
+    });
     format!(
         "HTTP/1.1 {number} {reason}\r\nContent-Type: application/json\r\n\
-         X-Vault-Error: {}\r\n{challenge}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+         X-Vault-Error: {}\r\n{challenge}{retry}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
         refusal.code,
         body.len()
     )
     .into_bytes()
+}
+
+fn retry_after(refusal: &Refusal) -> Option<u64> {
+    refusal
+        .retry_after
+        .or_else(|| (refusal.status == 503).then_some(1))
 }
 
 fn status(refusal: &Refusal) -> StatusCode {

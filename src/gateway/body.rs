@@ -9,6 +9,7 @@ use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
 
 use super::decode::{Coding, Decoder};
 use super::edit::redact_headers;
+use super::measure::Measure;
 use super::pool::Lease;
 use crate::credential::redact::{Redactor, Stream};
 
@@ -35,6 +36,7 @@ pub(super) struct Relayed {
     lease: Option<Lease>,
     decoder: Option<Decoder>,
     guard: Option<(Redactor, Stream)>,
+    measure: Option<Measure>,
     /// What comes after the body.
     trailers: Option<HeaderMap>,
     stage: Stage,
@@ -52,6 +54,16 @@ enum Stage {
     Done,
 }
 
+impl Outgoing {
+    /// The same once more, where it is all here.
+    pub(super) fn again(&self) -> Option<Self> {
+        match self {
+            Self::Whole(bytes) => Some(Self::Whole(bytes.clone())),
+            Self::Streamed(incoming) => incoming.is_end_stream().then_some(Self::Whole(None)),
+        }
+    }
+}
+
 impl Body {
     pub(super) fn whole(text: String) -> Self {
         Self::Whole(Some(Bytes::from(text)))
@@ -62,12 +74,14 @@ impl Body {
         lease: Option<Lease>,
         coding: Option<Coding>,
         redactor: Option<&Redactor>,
+        measure: Option<Measure>,
     ) -> Self {
         let mut relayed = Relayed {
             source,
             lease,
             decoder: coding.map(Decoder::new),
             guard: redactor.map(|redactor| (redactor.clone(), redactor.stream())),
+            measure,
             trailers: None,
             stage: Stage::Open,
         };
@@ -76,6 +90,7 @@ impl Body {
             // for a broken one.
             relayed.release();
             relayed.stage = Stage::Done;
+            relayed.close();
         }
         Self::Relayed(Box::new(relayed))
     }
@@ -100,8 +115,18 @@ impl Relayed {
         }
     }
 
+    /// All of it has come.
+    fn close(&mut self) {
+        if let Some(measure) = &mut self.measure {
+            measure.finish();
+        }
+    }
+
     /// A piece without what must not come back; perhaps nothing yet.
     fn guarded(&mut self, bytes: Bytes) -> Bytes {
+        if let Some(measure) = &mut self.measure {
+            measure.feed(&bytes);
+        }
         match &mut self.guard {
             Some((_, stream)) => stream.feed(bytes),
             None => bytes,
@@ -161,7 +186,9 @@ impl Relayed {
                 Stage::Open => match ready!(self.poll_piece(cx)) {
                     Some(Ok(bytes)) => {
                         if self.decoder.is_none() && self.source.is_end_stream() {
+                            // A client may ask for nothing after the last byte.
                             self.release();
+                            self.close();
                         }
                         return Poll::Ready(Some(Ok(Frame::data(bytes))));
                     }
@@ -176,6 +203,7 @@ impl Relayed {
                         if let Some(decoder) = &mut self.decoder {
                             decoder.finish().map_err(|_| Broken::Coding)?;
                         }
+                        self.close();
                     }
                 },
                 Stage::Ended => {

@@ -17,7 +17,7 @@ use super::service::{Lane, Way, serve_http1};
 use super::target::{Authority, BadAuthority};
 use super::tunnel;
 use super::worker::Worker;
-use crate::broker::traffic::{Refusal, Wanted};
+use crate::broker::traffic::{Asked, NoContent, Refusal, Wanted};
 
 /// How long a client may take over TLS or over the head of a request.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(15);
@@ -56,8 +56,12 @@ async fn greet(mut stream: impl Wire, worker: &Arc<Worker>) {
                 intercept::open(stream, authority, admitted, wanted, worker).await;
             }
             Ok(Verdict::Tunnel(authority, admitted)) => {
-                let stream = Prefixed::new(rest, stream);
-                tunnel::open(stream, &authority, &admitted, worker).await;
+                let mut stream = Prefixed::new(rest, stream);
+                match permit(&mut stream, &authority, &admitted, worker).await {
+                    Some(Ok(())) => tunnel::open(stream, &authority, &admitted, worker).await,
+                    Some(Err(refusal)) => refuse(stream, &refusal).await,
+                    None => {}
+                }
             }
             Err(refusal) => refuse(stream, &refusal).await,
         },
@@ -109,6 +113,34 @@ fn judge(connect: &Connect, worker: &Worker) -> Result<Verdict, Refusal> {
         return Ok(Verdict::Tunnel(authority, admitted));
     }
     Err(shared.traffic.denied(&admitted.client, host, *port))
+}
+
+/// What policy says about a tunnel; `None` where its client went away while
+/// it waited.
+async fn permit(
+    stream: &mut Prefixed<impl Wire>,
+    authority: &Authority,
+    admitted: &Admitted,
+    worker: &Worker,
+) -> Option<Result<(), Refusal>> {
+    let asked = Asked {
+        is_tls: true,
+        host: &authority.host,
+        port: authority.port,
+        method: "CONNECT",
+        path: "",
+        has_encoded_slash: false,
+        seen: None,
+        wanted: None,
+        provider: None,
+    };
+    let traffic = &worker.shared.traffic;
+    let permitted = traffic.permit(&admitted.client, &asked, &mut NoContent);
+    tokio::select! {
+        biased;
+        permitted = permitted => Some(permitted),
+        () = stream.closed() => None,
+    }
 }
 
 /// Answers in the place of a tunnel, and hangs up: what follows CONNECT could

@@ -15,12 +15,13 @@ use super::Line;
 use super::authorization::{Admitted, holds, pair_of};
 use super::body::{Body, Outgoing};
 use super::edit::{path_and_query, request_headers};
+use super::permission::Permitted;
 use super::relay::relayed;
 use super::signing::{self, Signed};
 use super::target::{Authority, usual_port};
 use super::upgrade;
 use super::worker::Worker;
-use crate::broker::traffic::{Pass, Refusal, Wanted};
+use crate::broker::traffic::{Account, Pass, Refusal, Wanted};
 use crate::name::ProviderName;
 
 /// Who sends a request, and where to.
@@ -86,9 +87,9 @@ impl<'a> Journey<'a> {
         self,
         request: Request<Outgoing>,
     ) -> (Option<Arc<Pass>>, Result<Response<Body>, Refusal>) {
-        let (mut parts, body) = request.into_parts();
-        let pass = match self.authorized(&parts).await {
-            Ok(pass) => pass,
+        let (mut parts, mut body) = request.into_parts();
+        let Permitted { pass, account } = match self.permitted(&mut parts, &mut body).await {
+            Ok(permitted) => permitted,
             Err(refusal) => return (None, Err(refusal)),
         };
         let switched = parts.extensions.remove::<OnUpgrade>();
@@ -97,10 +98,10 @@ impl<'a> Journey<'a> {
         // headers; the upstream's may do so, and is looked through.
         let outcome = match switched {
             Some(switched) => {
-                self.switch(&mut parts, body, pass.as_deref(), switched)
+                self.switch(&mut parts, body, pass.as_deref(), account, switched)
                     .await
             }
-            None => self.exchange(parts, body, pass.clone()).await,
+            None => self.exchange(parts, body, pass.clone(), account).await,
         };
         (pass, outcome)
     }
@@ -111,36 +112,70 @@ impl<'a> Journey<'a> {
         parts: Parts,
         body: Outgoing,
         pass: Option<Arc<Pass>>,
+        mut account: Option<Account>,
+    ) -> Result<Response<Body>, Refusal> {
+        let outcome = self.answered(parts, body, pass, &mut account).await;
+        if let (Err(refusal), Some(account)) = (&outcome, &mut account) {
+            account.answered(refusal.status);
+        }
+        outcome
+    }
+
+    async fn answered(
+        &self,
+        parts: Parts,
+        body: Outgoing,
+        pass: Option<Arc<Pass>>,
+        account: &mut Option<Account>,
     ) -> Result<Response<Body>, Refusal> {
         let is_empty = body.is_end_stream();
-        let may_repeat = is_empty && pass.as_ref().is_some_and(|pass| pass.is_renewable);
-        let kept = may_repeat.then(|| parts.clone());
+        let may_repeat = pass.as_ref().is_some_and(|pass| pass.is_renewable);
+        let kept = may_repeat.then(|| body.again()).flatten();
+        let kept = kept.map(|body| (parts.clone(), body));
         let request = self.composed(parts, body, pass.as_deref()).await?;
         let method = request.method().clone();
         let (response, lease) = self.send(request, is_empty, pass.as_deref()).await?;
         let Some(seen) = pass else {
-            return Ok(relayed(response, lease, None, &method));
+            return Ok(relayed(response, lease, None, None, &method));
         };
         if response.status() != StatusCode::UNAUTHORIZED || !seen.is_renewable {
-            return Ok(relayed(response, lease, Some(&seen), &method));
+            return Ok(relayed(
+                response,
+                lease,
+                Some(&seen),
+                account.take(),
+                &method,
+            ));
         }
         // The provider may have taken the token back before its end.
         let target = kept
             .as_ref()
-            .and_then(|parts| parts.uri.path_and_query().cloned());
+            .and_then(|(parts, _)| parts.uri.path_and_query().cloned());
         let traffic = &self.worker.shared.traffic;
-        let asked = self.asked(target.as_ref().map_or("/", |target| target.as_str()));
+        let asked = self.asked(&method, target.as_ref().map_or("/", |target| target.as_str()));
         let client = &self.errand.admitted.client;
         let renewed = traffic.authorize_again(client, &asked, &seen).await;
-        let (Ok(renewed), Some(parts)) = (renewed, kept) else {
-            return Ok(relayed(response, lease, Some(&seen), &method));
+        let (Ok(renewed), Some((parts, body))) = (renewed, kept) else {
+            return Ok(relayed(
+                response,
+                lease,
+                Some(&seen),
+                account.take(),
+                &method,
+            ));
         };
         drop((response, lease));
         let request = self
-            .composed(parts, Outgoing::Whole(None), Some(&renewed))
+            .composed(parts, body, Some(&renewed))
             .await?;
-        let (response, lease) = self.send(request, true, Some(&renewed)).await?;
-        Ok(relayed(response, lease, Some(&renewed), &method))
+        let (response, lease) = self.send(request, is_empty, Some(&renewed)).await?;
+        Ok(relayed(
+            response,
+            lease,
+            Some(&renewed),
+            account.take(),
+            &method,
+        ))
     }
 
     /// The request as it goes upstream.
@@ -196,6 +231,7 @@ impl<'a> Journey<'a> {
         parts: &mut Parts,
         body: Outgoing,
         pass: Option<&Pass>,
+        account: Option<Account>,
         switched: OnUpgrade,
     ) -> Result<Response<Body>, Refusal> {
         let protocol = parts.headers.get(UPGRADE).cloned();
@@ -211,7 +247,7 @@ impl<'a> Journey<'a> {
         if !self.errand.is_tls {
             self.address_proxied(&mut request, &header)?;
         }
-        upgrade::switch(self.worker, self.errand, request, pass, switched).await
+        upgrade::switch(self.worker, self.errand, request, pass, account, switched).await
     }
 }
 

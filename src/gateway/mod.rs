@@ -13,6 +13,7 @@ pub mod authority;
 mod authorization;
 mod body;
 mod connect;
+mod content;
 pub mod decode;
 mod door;
 mod edit;
@@ -23,6 +24,7 @@ pub mod heads;
 mod intercept;
 mod leaves;
 mod listen;
+mod measure;
 mod path_form;
 mod permission;
 mod pool;
@@ -200,10 +202,18 @@ impl Gateway {
     /// Takes no new connection, and gives those that are open so long.
     pub fn stop(self, drain: Duration) {
         let _ = self.stop.send(true);
+        self.shared.traffic.stop_holding();
         let end = Instant::now() + drain;
         while self.shared.open.load(Ordering::Relaxed) > 0 && Instant::now() < end {
             thread::park_timeout(LOOK);
         }
+    }
+}
+
+/// What was used is written down before the process ends.
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.shared.traffic.close();
     }
 }
 

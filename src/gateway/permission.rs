@@ -4,57 +4,63 @@
 use std::sync::Arc;
 
 use hyper::Method;
-use hyper::header::HeaderValue;
+use hyper::header::{CONTENT_ENCODING, HeaderValue};
 use hyper::http::request::Parts;
 
 use super::authorization::pair_of;
+use super::body::Outgoing;
+use super::content::{self, Content};
 use super::forward::{Errand, Journey};
-use crate::broker::traffic::path::{BadPath, Rule};
-use crate::broker::traffic::{Asked, Pass, Refusal};
+use crate::broker::traffic::path::{BadPath, Reading};
+use crate::broker::traffic::{Account, Asked, Content as _, Pass, Refusal, unreadable_body};
 use crate::name::ProviderName;
+use crate::usage::meter::with_usage_asked;
 
 impl Journey<'_> {
-    /// What goes into the request; `None` where nothing does and it goes all
-    /// the same.
-    pub(super) async fn authorized(&self, parts: &Parts) -> Result<Option<Arc<Pass>>, Refusal> {
+    /// Lets the request go on, or says why not.
+    pub(super) async fn permitted(
+        &self,
+        parts: &mut Parts,
+        body: &mut Outgoing,
+    ) -> Result<Permitted, Refusal> {
         let Errand {
             is_tls, authority, ..
         } = self.errand;
         let traffic = &self.worker.shared.traffic;
-        let target = parts.uri.path_and_query();
-        let target = target.map_or("/", |target| target.as_str());
+        let client = &self.errand.admitted.client;
+        let target = parts.uri.path_and_query().cloned();
+        let target = target.as_ref().map_or("/", |target| target.as_str());
         let book = traffic.book()?;
         let is_ours = book.speaks_to(*is_tls, &authority.host, authority.port);
         if target == "*" && parts.method != Method::OPTIONS {
-            return Err(bad_path(BadPath::NoSlash));
+            return Err(BadPath::NoSlash.into());
         }
-        let read = Rule::default().read(target).map(|_| ());
-        let has_slash = match read {
-            Ok(()) => false,
-            Err(_) if !is_ours => false,
-            Err(BadPath::EncodedSlash) => {
-                let lenient = Rule {
-                    allows_encoded_slash: true,
-                };
-                lenient.read(target).map(|_| ()).map_err(bad_path)?;
-                true
-            }
-            Err(bad) => return Err(bad_path(bad)),
+        let reading = match Reading::of(target) {
+            Ok(reading) => Some(reading),
+            Err(_) if !is_ours => None,
+            Err(bad) => return Err(bad.into()),
         };
-        let pass = if is_ours {
-            let asked = self.asked(target);
-            traffic
-                .authorize(book, &self.errand.admitted.client, &asked)
-                .await?
-        } else {
-            None
+        let method = parts.method.clone();
+        let asked = Asked {
+            seen: reading.as_ref().map(|reading| &*reading.path),
+            has_encoded_slash: reading.as_ref().is_some_and(|reading| reading.has_slash),
+            ..self.asked(&method, target)
         };
-        if let Some(pass) = &pass {
-            if has_slash && !pass.allows_encoded_slash {
-                return Err(bad_path(BadPath::EncodedSlash));
+        if is_ours {
+            let mut content = Content::new(&parts.headers, body);
+            let granted = traffic
+                .authorize(book, client, &asked, &mut content)
+                .await?;
+            if let Some(grant) = granted {
+                self.check_placeholders(parts, Some(&grant.pass.id.provider))?;
+                if grant.asks_for_usage && method == Method::POST {
+                    ask_for_usage(parts, body).await?;
+                }
+                return Ok(Permitted {
+                    pass: Some(grant.pass),
+                    account: Some(grant.account),
+                });
             }
-            self.check_placeholders(parts, Some(&pass.id.provider))?;
-            return Ok(Some(Arc::clone(pass)));
         }
         self.check_placeholders(parts, None)?;
         // A plain request to a host that has a key is a slip, and what it
@@ -67,22 +73,27 @@ impl Journey<'_> {
             )
             .with_hint(format!("Ask https://{}", authority.host)));
         }
-        if self.worker.shared.unmatched.allows(&authority.host) && self.errand.provider.is_none() {
-            return Ok(None);
+        let is_allowed = self.worker.shared.unmatched.allows(&authority.host);
+        if !is_allowed || self.errand.provider.is_some() {
+            return Err(traffic.denied(client, &authority.host, authority.port));
         }
-        Err(traffic.denied(
-            &self.errand.admitted.client,
-            &authority.host,
-            authority.port,
-        ))
+        let mut content = Content::new(&parts.headers, body);
+        traffic.permit(client, &asked, &mut content).await?;
+        Ok(Permitted {
+            pass: None,
+            account: None,
+        })
     }
 
-    pub(super) fn asked<'b>(&'b self, path: &'b str) -> Asked<'b> {
+    pub(super) fn asked<'b>(&'b self, method: &'b Method, path: &'b str) -> Asked<'b> {
         Asked {
             is_tls: self.errand.is_tls,
             host: &self.errand.authority.host,
             port: self.errand.authority.port,
+            method: method.as_str(),
             path,
+            has_encoded_slash: false,
+            seen: None,
             wanted: self.errand.wanted.as_ref(),
             provider: self.errand.provider.as_ref(),
         }
@@ -120,7 +131,26 @@ impl Journey<'_> {
     }
 }
 
-fn bad_path(bad: BadPath) -> Refusal {
-    Refusal::new(400, "bad_path", format!("The path is refused: {bad}"))
-        .with_hint("Send a path that can be read in one way only")
+/// A request that may go on.
+pub(super) struct Permitted {
+    /// What goes into it; `None` where nothing does.
+    pub(super) pass: Option<Arc<Pass>>,
+    /// Where it is told what became of it.
+    pub(super) account: Option<Account>,
+}
+
+/// Has the provider say at the end of a stream what it used.
+async fn ask_for_usage(parts: &mut Parts, body: &mut Outgoing) -> Result<(), Refusal> {
+    if !parts.uri.path().ends_with("/chat/completions") {
+        return Ok(());
+    }
+    if parts.headers.contains_key(CONTENT_ENCODING) {
+        return Ok(());
+    }
+    let read = Content::new(&parts.headers, body).read().await;
+    let bytes = read.map_err(unreadable_body)?;
+    if let Some(asking) = with_usage_asked(&bytes) {
+        content::replace(&mut parts.headers, body, asking);
+    }
+    Ok(())
 }

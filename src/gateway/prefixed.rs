@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use hyper::body::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 /// Bytes both ways, for clients.
 pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
@@ -20,6 +20,25 @@ pub(super) struct Prefixed<S> {
 impl<S> Prefixed<S> {
     pub(super) fn new(first: Bytes, stream: S) -> Self {
         Self { first, stream }
+    }
+}
+
+/// More than this of a client that waits is not read ahead.
+const AHEAD: usize = 16 * 1024;
+
+impl<S: Wire> Prefixed<S> {
+    /// Resolves when the client goes away. What it says meanwhile is kept.
+    pub(super) async fn closed(&mut self) {
+        let mut kept = self.first.to_vec();
+        while kept.len() < AHEAD {
+            // As it comes: this may be given up at any time.
+            let read = self.stream.read_buf(&mut kept).await;
+            self.first = Bytes::copy_from_slice(&kept);
+            if matches!(read, Ok(0) | Err(_)) {
+                return;
+            }
+        }
+        std::future::pending().await
     }
 }
 

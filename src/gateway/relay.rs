@@ -8,17 +8,20 @@ use hyper::{Method, Response, StatusCode, Version};
 use super::body::Body;
 use super::decode::Coding;
 use super::edit::response_headers;
+use super::measure::Measure;
 use super::pool::Lease;
-use crate::broker::traffic::Pass;
+use crate::broker::traffic::{Account, Pass};
 
 /// An upstream's answer on its way back.
 pub(super) fn relayed(
     response: Response<Incoming>,
     lease: Option<Lease>,
     pass: Option<&Pass>,
+    account: Option<Account>,
     method: &Method,
 ) -> Response<Body> {
     let (mut parts, incoming) = response.into_parts();
+    let measure = account.map(|account| Measure::new(account, &parts));
     let redactor = pass.map(|pass| &pass.redactor);
     let redactor = redactor.filter(|redactor| !redactor.is_empty());
     response_headers(&mut parts.headers, redactor);
@@ -30,9 +33,10 @@ pub(super) fn relayed(
         // That of the content that is not there; hyper takes it for its own.
         parts.headers.remove(CONTENT_LENGTH);
     }
-    let coding = redactor
-        .filter(|_| has_body && is_text(&parts.headers))
-        .and_then(|_| coding_of(&parts.headers))
+    let is_read = redactor.is_some() || measure.as_ref().is_some_and(Measure::reads);
+    let coding = (is_read && has_body && is_text(&parts.headers))
+        .then(|| coding_of(&parts.headers))
+        .flatten()
         .filter(|coding| !coding.is_identity());
     if coding.is_some() {
         // It goes on opened: another body than the one that these describe.
@@ -43,12 +47,12 @@ pub(super) fn relayed(
     parts.version = Version::HTTP_11;
     // The upstream's own reason phrase is among them, which may say anything.
     parts.extensions.clear();
-    let body = Body::relayed(incoming, lease, coding, redactor);
+    let body = Body::relayed(incoming, lease, coding, redactor, measure);
     Response::from_parts(parts, body)
 }
 
 /// How a body is coded; a list may stand on several lines (RFC 9110, 5.3).
-fn coding_of(headers: &HeaderMap) -> Option<Coding> {
+pub(super) fn coding_of(headers: &HeaderMap) -> Option<Coding> {
     let lines = headers.get_all(CONTENT_ENCODING).iter();
     let lines: Result<Vec<_>, _> = lines.map(HeaderValue::to_str).collect();
     Coding::parse(&lines.ok()?.join(","))

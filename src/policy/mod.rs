@@ -71,6 +71,11 @@ impl Policy {
         Ok(Self::default())
     }
 
+    /// Whether there is no rule and all is allowed.
+    pub fn is_open(&self) -> bool {
+        false
+    }
+
     /// What becomes of a request. The order of rules does not matter.
     pub fn decide(&self, facts: &Facts<'_>) -> Verdict {
         let _ = facts;

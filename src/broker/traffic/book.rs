@@ -2,13 +2,14 @@
 //! one generation of the vault, read once and never changed. A newer
 //! generation is a new book.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
 use super::minted::{self, Minted};
-use super::pass::Pass;
+use super::pass::{self, Pass};
 use super::refusal::Refusal;
 use crate::broker::renew;
 use crate::broker::select::{self, Unnamed};
@@ -18,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::name::{ConnectionId, ConnectionName, ConnectionRef, ProviderName};
 use crate::provider::{Catalog, Definition, Host, HostName, Injection};
 use crate::secret::Secret;
+use crate::usage::meter::Shape;
 use crate::vault::{Document, Store};
 
 /// What of a vault goes into a book.
@@ -49,11 +51,13 @@ pub struct Book {
 /// One connection, ready to be used.
 pub struct Entry {
     /// Its name.
-    pub id: ConnectionId,
+    pub id: Arc<ConnectionId>,
     /// Its provider, at the connection's own address.
     pub definition: Definition,
     /// What is stored.
     pub credential: Credential,
+    /// How its provider tells what was used.
+    pub(super) shape: Option<Shape>,
     /// What it adds to requests, for each host that it was asked for.
     passes: Mutex<HashMap<HostName, Arc<Pass>>>,
     /// The token that its key got, where it is not sent itself.
@@ -145,8 +149,10 @@ impl Book {
                 None => self.patterns.push((place, position)),
             }
         }
+        let shape = definition.usage.as_deref();
         self.entries.push(Arc::new(Entry {
-            id,
+            id: Arc::new(id),
+            shape: shape.and_then(|shape| shape.parse().ok()),
             definition,
             credential,
             passes: Mutex::default(),
@@ -277,6 +283,15 @@ impl Entry {
     fn serves(&self, known: &Host, is_tls: bool, host: &HostName, port: u16) -> bool {
         self.definition.ports_of(known).contains(&port)
             && (is_tls || self.definition.allows_plain_http(known, host))
+    }
+
+    /// A path without the secret that may stand in it: where the key's place
+    /// is, there is the word `KEY`.
+    pub(super) fn shown_path<'p>(&self, host: &HostName, path: &'p str) -> Cow<'p, str> {
+        match pass::path_without_key(&self.definition, host, path) {
+            Some(shown) => Cow::Owned(shown),
+            None => Cow::Borrowed(path),
+        }
     }
 
     /// What it adds to requests to this host.

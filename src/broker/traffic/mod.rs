@@ -6,13 +6,18 @@
 //! is refused; a credential is made ready for a host of its own provider and
 //! for no other; a newer generation of the vault is seen by the next request.
 
+mod account;
+mod admission;
 mod book;
 mod choose;
 mod client;
+mod judge;
 mod minted;
+mod oversight;
 mod pass;
 pub mod path;
 mod refusal;
+mod rehearsal;
 mod renewal;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +29,7 @@ use hyper::header::HeaderName;
 use jiff::Timestamp;
 
 use self::renewal::Renewals;
+use crate::broker::allowance::Moment;
 use crate::credential::agent::digest_of;
 use crate::error::Result as Checked;
 use crate::name::{ConnectionName, ProviderName};
@@ -31,13 +37,18 @@ use crate::net;
 use crate::provider::{Catalog, Definition, HostName};
 use crate::seal::VaultKey;
 use crate::secret::Secret;
+use crate::usage::meter::Shape;
 use crate::vault::{Opened, Store};
 
+pub use self::account::Account;
 pub use self::book::{Book, Entry, Selection};
 pub use self::choose::Wanted;
 pub use self::client::{Client, Placeholder, RunTokens};
+pub use self::judge::{Content, NoContent, Unreadable, unreadable_body};
+pub use self::oversight::Oversight;
 pub use self::pass::{Pass, PathStart, Signing};
 pub use self::refusal::Refusal;
+pub use self::rehearsal::{Outlook, Trial};
 
 /// So often, in microseconds, the vault's file is looked at again.
 const LOOK_AGAIN: u64 = 2_000;
@@ -61,6 +72,7 @@ pub struct Source {
 /// What answers a gateway's questions.
 pub struct Traffic {
     source: Arc<Source>,
+    oversight: Arc<Oversight>,
     tokens: RunTokens,
     /// Finds placeholders; none where there are none.
     misplaced: Option<AhoCorasick>,
@@ -97,17 +109,35 @@ pub struct Asked<'a> {
     pub host: &'a HostName,
     /// At which port.
     pub port: u16,
+    /// Its method.
+    pub method: &'a str,
     /// Its path, checked, with or without its query.
     pub path: &'a str,
+    /// Whether its path has a `%2F`, which few providers mean anything by.
+    pub has_encoded_slash: bool,
+    /// The path as policy sees it: decoded, without its query and without
+    /// anything secret. `None` where it cannot be seen.
+    pub seen: Option<&'a str>,
     /// The connection that its client named.
     pub wanted: Option<&'a Wanted>,
     /// The provider that its client named, where it said no host.
     pub provider: Option<&'a ProviderName>,
 }
 
+/// A request that may go on.
+pub struct Grant {
+    /// What is put into it.
+    pub pass: Arc<Pass>,
+    /// Where it is told what became of it.
+    pub account: Account,
+    /// Whether its provider is to be asked what it used, where it would not
+    /// say so by itself.
+    pub asks_for_usage: bool,
+}
+
 impl Traffic {
     /// What answers, with the vault as it was just read.
-    pub fn new(source: Source, tokens: RunTokens, book: Book) -> Self {
+    pub fn new(source: Source, oversight: Oversight, tokens: RunTokens, book: Book) -> Self {
         let texts = tokens.placeholders.iter().map(|known| known.text.reveal());
         let misplaced = (!tokens.placeholders.is_empty())
             .then(|| AhoCorasick::new(texts).ok())
@@ -115,6 +145,7 @@ impl Traffic {
         let stamp = Stamp::of(&source.store);
         Self {
             source: Arc::new(source),
+            oversight: Arc::new(oversight),
             tokens,
             misplaced,
             current: Mutex::new(Current {
@@ -227,7 +258,8 @@ impl Traffic {
     }
 
     /// What is put into a request, with a token that is good for a while;
-    /// `None` where no connection fits this path.
+    /// `None` where no connection fits this path. Policy, limits and budgets
+    /// come first.
     ///
     /// # Errors
     /// It goes no further.
@@ -236,20 +268,73 @@ impl Traffic {
         book: Arc<Book>,
         client: &Client,
         asked: &Asked<'_>,
-    ) -> Result<Option<Arc<Pass>>, Refusal> {
+        content: &mut impl Content,
+    ) -> Result<Option<Grant>, Refusal> {
         let Some(entry) = self.entry(&book, client, asked)? else {
             return Ok(None);
         };
+        if asked.has_encoded_slash && !entry.definition.encoded_slashes {
+            return Err(path::BadPath::EncodedSlash.into());
+        }
+        let shown = asked.seen.map(|path| entry.shown_path(asked.host, path));
+        let asked = &Asked {
+            seen: shown.as_deref(),
+            ..*asked
+        };
+        let policy = self.judge(client, Some(&entry.id), asked, content).await?;
         let now = (self.source.clock)();
-        if !entry.is_due(now) {
-            return entry.pass(asked.host, now).map(Some);
-        }
-        self.renew_ahead(&entry, now).await?;
-        let book = self.book()?;
-        match self.entry(&book, client, asked)? {
-            Some(entry) => entry.pass(asked.host, now).map(Some),
-            None => Ok(None),
-        }
+        let began = Instant::now();
+        let moment = Moment {
+            wall: now,
+            steady: began,
+        };
+        let ticket = self.admit_one(&policy, client, &entry.id, moment)?;
+        let pass = if entry.is_due(now) {
+            self.renew_ahead(&entry, now).await?;
+            let book = self.book()?;
+            let Some(renewed) = self.entry(&book, client, asked)? else {
+                return Ok(None);
+            };
+            if renewed.id != entry.id {
+                // Another one was permitted than is meant by now.
+                let both = [Arc::clone(&entry.id), Arc::clone(&renewed.id)];
+                return Err(Refusal::ambiguous(&both));
+            }
+            renewed.pass(asked.host, now)?
+        } else {
+            entry.pass(asked.host, now)?
+        };
+        let account = Account::open(account::Open {
+            oversight: Arc::clone(&self.oversight),
+            at: now,
+            began,
+            agent: client.name().into(),
+            connection: Arc::clone(&entry.id),
+            shape: entry.shape,
+            method: asked.method.into(),
+            endpoint: asked.seen.unwrap_or_default().to_owned(),
+            status: 0,
+            ticket,
+        });
+        let asks_for_usage = policy.asks_for_usage() && entry.shape == Some(Shape::OpenAi);
+        Ok(Some(Grant {
+            pass,
+            account,
+            asks_for_usage,
+        }))
+    }
+
+    /// Lets a request through that no connection is for, or says why not.
+    ///
+    /// # Errors
+    /// Policy has something against it.
+    pub async fn permit(
+        &self,
+        client: &Client,
+        asked: &Asked<'_>,
+        content: &mut impl Content,
+    ) -> Result<(), Refusal> {
+        self.judge(client, None, asked, content).await.map(drop)
     }
 
     /// What is put into the same request after the provider refused `seen`.
@@ -414,6 +499,22 @@ impl Traffic {
     pub fn reopened(&self, store: Store) -> Checked<(Store, Opened)> {
         let opened = store.open(self.source.key.clone())?;
         Ok((store, opened))
+    }
+
+    /// Answers everything that waits for a person: the gateway stops.
+    pub fn stop_holding(&self) {
+        self.oversight.approvals.stop();
+    }
+
+    /// Writes down what is still to be written down.
+    pub fn close(&self) {
+        self.oversight.approvals.stop();
+        self.oversight.recorder.stop();
+    }
+
+    /// Looks after files that may have changed, where nobody asks for them.
+    pub fn look(&self) {
+        let _ = self.oversight.policy.policy();
     }
 
     /// The time.

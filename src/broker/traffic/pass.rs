@@ -3,6 +3,8 @@
 //! names, filled from its fields; what of the client's own is taken off
 //! first; and what must not come back.
 
+use std::sync::Arc;
+
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
 use super::book::Entry;
@@ -12,13 +14,13 @@ use crate::credential::attach::{Attachment, attach};
 use crate::credential::echo;
 use crate::credential::redact::Redactor;
 use crate::name::{ConnectionId, FieldName};
-use crate::provider::{AuthKind, Definition, HostName, Part, Spot};
+use crate::provider::{AuthKind, Definition, HostName, Part, Placement, Spot};
 use crate::secret::Secret;
 
 /// A credential that is ready to go into requests to one host.
 pub struct Pass {
     /// Whose it is.
-    pub id: ConnectionId,
+    pub id: Arc<ConnectionId>,
     /// Headers that are set.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Headers that every request needs, set where the client has none.
@@ -37,8 +39,6 @@ pub struct Pass {
     pub redactor: Redactor,
     /// Whether new tokens can be had if the provider refuses these.
     pub is_renewable: bool,
-    /// Whether `%2F` is part of a name in this provider's paths.
-    pub allows_encoded_slash: bool,
 }
 
 /// The beginning of a path that holds a secret, such as `/bot{token}`.
@@ -119,7 +119,7 @@ impl Pass {
             })?;
         let extra = definition.extra_headers.iter();
         Ok(Self {
-            id: id.clone(),
+            id: Arc::clone(id),
             headers,
             usual: extra
                 .filter_map(|(name, text)| header(name, text))
@@ -134,7 +134,6 @@ impl Pass {
             signing,
             redactor,
             is_renewable: minted.is_some() || credential.is_renewable(),
-            allows_encoded_slash: definition.encoded_slashes,
         })
     }
 }
@@ -143,14 +142,31 @@ impl PathStart {
     /// A path with the secret in it, in the place of what a client put there.
     pub fn applied(&self, path: &str) -> String {
         let value = self.value.reveal();
-        let rest = match path.strip_prefix(&self.literal) {
-            Some(rest) if !self.literal.ends_with('/') => {
-                &rest[rest.find(['/', '?']).unwrap_or(rest.len())..]
-            }
-            _ => path,
-        };
-        format!("{value}{rest}")
+        format!("{value}{}", without_start(&self.literal, path))
     }
+}
+
+/// What is left of a path when the client's own key is cut off.
+fn without_start<'p>(literal: &str, path: &'p str) -> &'p str {
+    match path.strip_prefix(literal) {
+        Some(rest) if !literal.ends_with('/') => {
+            &rest[rest.find(['/', '?']).unwrap_or(rest.len())..]
+        }
+        _ => path,
+    }
+}
+
+/// A path as it goes upstream, with a word in the place of the key; `None`
+/// where this provider takes no key in paths.
+pub(super) fn path_without_key(
+    definition: &Definition,
+    host: &HostName,
+    path: &str,
+) -> Option<String> {
+    let is_path = |placement: &&Placement| matches!(placement.spot, Spot::Path(_));
+    definition.placements_for(host).find(is_path)?;
+    let literal = path_literal(definition, host);
+    Some(format!("{literal}KEY{}", without_start(&literal, path)))
 }
 
 fn header(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {

@@ -7,6 +7,8 @@
 
 use std::borrow::Cow;
 
+use super::refusal::Refusal;
+
 /// What is asked for, as the request line says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target<'a> {
@@ -67,6 +69,45 @@ pub enum BadPath {
     /// What would mean something else to an upstream that decodes twice.
     #[error("the path is percent-encoded twice")]
     EncodedTwice,
+}
+
+/// A path that was read, as policy sees it.
+pub struct Reading<'a> {
+    /// Decoded, without its query.
+    pub path: Cow<'a, str>,
+    /// Whether it has a `%2F`.
+    pub has_slash: bool,
+}
+
+impl<'a> Reading<'a> {
+    /// Reads a path with its query. A `%2F` is noted, and for the provider to
+    /// say whether it has a meaning there.
+    ///
+    /// # Errors
+    /// It can be read in more than one way, or is no path.
+    pub fn of(target: &'a str) -> Result<Self, BadPath> {
+        let read = |rule: Rule| rule.read(target).map(Target::decoded);
+        match read(Rule::default()) {
+            Ok(path) => Ok(Self {
+                path,
+                has_slash: false,
+            }),
+            Err(BadPath::EncodedSlash) => Ok(Self {
+                path: read(Rule {
+                    allows_encoded_slash: true,
+                })?,
+                has_slash: true,
+            }),
+            Err(bad) => Err(bad),
+        }
+    }
+}
+
+impl From<BadPath> for Refusal {
+    fn from(bad: BadPath) -> Self {
+        Self::new(400, "bad_path", format!("The path is refused: {bad}"))
+            .with_hint("Send a path that can be read in one way only")
+    }
 }
 
 /// Checks a path with its query, by the rule without exceptions.

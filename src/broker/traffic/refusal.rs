@@ -2,6 +2,8 @@
 //! word, a sentence and something to do. Nothing of the request's query,
 //! headers or body is in it.
 
+use std::sync::Arc;
+
 use crate::error::{Error, Kind};
 use crate::name::ConnectionId;
 use crate::provider::Definition;
@@ -17,6 +19,8 @@ pub struct Refusal {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// After how many seconds it is worth another try.
+    pub retry_after: Option<u64>,
 }
 
 impl Refusal {
@@ -27,6 +31,7 @@ impl Refusal {
             code,
             message: message.into(),
             hint: None,
+            retry_after: None,
         }
     }
 
@@ -56,7 +61,7 @@ impl Refusal {
     }
 
     /// Two connections fit equally.
-    pub fn ambiguous(candidates: &[ConnectionId]) -> Self {
+    pub fn ambiguous(candidates: &[Arc<ConnectionId>]) -> Self {
         let names: Vec<_> = candidates.iter().map(ToString::to_string).collect();
         let listed = names.join(", ");
         Self::new(

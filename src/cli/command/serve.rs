@@ -18,6 +18,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::pipe;
 
 use self::listening::{Address, Listening};
+use crate::broker::allowance::Defaults;
 use crate::broker::traffic::{Book, RunTokens, Selection, Source, Traffic};
 use crate::cli::context::Context;
 use crate::cli::{gateway, output};
@@ -67,6 +68,12 @@ pub struct ServeArgs {
     /// Listen on other addresses than this machine's own without TLS
     #[arg(long)]
     insecure_http: bool,
+    /// The rules, limits and budgets, in place of policy.json
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// How long usage is kept request by request; older ones become sums of their days
+    #[arg(long, value_name = "TIME", default_value = "180d")]
+    keep: Span,
     /// How long open connections have when it is stopped
     #[arg(long, value_name = "TIME", default_value = "5s")]
     drain: Span,
@@ -114,7 +121,14 @@ pub fn run(args: &ServeArgs, context: &Context) -> Result<()> {
         client: context.client(),
         clock: gateway::clock,
     };
-    let traffic = Arc::new(Traffic::new(source, RunTokens::default(), book));
+    let watched = gateway::Watched {
+        policy: args.policy.as_deref(),
+        defaults: Defaults::OfService,
+        keep: args.keep.0,
+    };
+    let oversight = gateway::oversight(&watched, context)?;
+    let tokens = RunTokens::default();
+    let traffic = Arc::new(Traffic::new(source, oversight, tokens, book));
     let is_tls = tls.is_some();
     let places = listening.places(is_tls);
     let (listeners, _sockets) = listening.into_parts();
@@ -211,6 +225,7 @@ struct Watch<'a> {
 
 impl Watch<'_> {
     fn look(&mut self) {
+        self.traffic.look();
         let Ok(book) = self.traffic.book() else {
             return;
         };

@@ -10,6 +10,7 @@ use super::child::Child;
 use super::stand_in::StandIns;
 use super::surroundings::{Surroundings, trusted};
 use super::{RunArgs, refuse_nul, report, split};
+use crate::broker::allowance::Defaults;
 use crate::broker::traffic::{Book, Placeholder, RunTokens, Selection, Source, Traffic};
 use crate::cli::command::isolate::Hidden;
 use crate::cli::context::Context;
@@ -310,7 +311,13 @@ impl Parts {
             token: Some(self.token),
             placeholders: self.placeholders,
         };
-        let traffic = Traffic::new(source, tokens, self.book);
+        let watched = gateway::Watched {
+            policy: None,
+            defaults: Defaults::None,
+            keep: gateway::KEEP,
+        };
+        let oversight = gateway::oversight(&watched, context)?;
+        let traffic = Traffic::new(source, oversight, tokens, self.book);
         let settings = Settings {
             listeners,
             authority: self.authority,

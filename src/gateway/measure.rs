@@ -1,0 +1,58 @@
+//! An answer's body as the books see it: what it counts is read as it passes,
+//! and told when it is through or broken off.
+
+use hyper::header::CONTENT_TYPE;
+use hyper::http::response::Parts;
+
+use crate::broker::traffic::Account;
+use crate::usage::Metered;
+use crate::usage::meter::Meter;
+
+/// One answer. Dropped before its end, it is told as one that was cut.
+pub(super) struct Measure(Option<(Account, Option<Meter>)>);
+
+impl Measure {
+    /// An answer whose head has come.
+    pub(super) fn new(mut account: Account, head: &Parts) -> Self {
+        account.answered(head.status.as_u16());
+        let kind = head.headers.get(CONTENT_TYPE);
+        let meter = account.meter(kind.and_then(|kind| kind.to_str().ok()));
+        Self(Some((account, meter)))
+    }
+
+    /// Whether its body is looked at.
+    pub(super) fn reads(&self) -> bool {
+        matches!(self.0, Some((_, Some(_))))
+    }
+
+    /// The next bytes of the body, no longer compressed.
+    pub(super) fn feed(&mut self, bytes: &[u8]) {
+        if let Some((_, Some(meter))) = &mut self.0 {
+            meter.feed(bytes);
+        }
+    }
+
+    /// The body has come to its end.
+    pub(super) fn finish(&mut self) {
+        self.close(true);
+    }
+
+    fn close(&mut self, is_whole: bool) {
+        let Some((account, meter)) = self.0.take() else {
+            return;
+        };
+        account.close(match meter {
+            Some(meter) => meter.finish(is_whole),
+            None => Metered {
+                is_cut: !is_whole,
+                ..Metered::default()
+            },
+        });
+    }
+}
+
+impl Drop for Measure {
+    fn drop(&mut self) {
+        self.close(false);
+    }
+}
