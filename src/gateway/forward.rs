@@ -152,7 +152,10 @@ impl<'a> Journey<'a> {
             .as_ref()
             .and_then(|(parts, _)| parts.uri.path_and_query().cloned());
         let traffic = &self.worker.shared.traffic;
-        let asked = self.asked(&method, target.as_ref().map_or("/", |target| target.as_str()));
+        let asked = self.asked(
+            &method,
+            target.as_ref().map_or("/", |target| target.as_str()),
+        );
         let client = &self.errand.admitted.client;
         let renewed = traffic.authorize_again(client, &asked, &seen).await;
         let (Ok(renewed), Some((parts, body))) = (renewed, kept) else {
@@ -165,9 +168,7 @@ impl<'a> Journey<'a> {
             ));
         };
         drop((response, lease));
-        let request = self
-            .composed(parts, body, Some(&renewed))
-            .await?;
+        let request = self.composed(parts, body, Some(&renewed)).await?;
         let (response, lease) = self.send(request, is_empty, Some(&renewed)).await?;
         Ok(relayed(
             response,

@@ -30,10 +30,8 @@ fn refusal(refused: &Refused, now: Timestamp) -> Refusal {
     let refusal = match refused {
         Refused::Limit { what, .. } => Refusal::new(429, "rate_limited", "Rate limit exceeded")
             .with_hint(format!("At most {what}")),
-        Refused::Budget { resets, what } => {
-            Refusal::new(429, "budget_spent", "Budget exceeded")
-                .with_hint(format!("{what} is spent; the next begins at {resets}"))
-        }
+        Refused::Budget { resets, what } => Refusal::new(429, "budget_spent", "Budget exceeded")
+            .with_hint(format!("{what} is spent; the next begins at {resets}")),
         Refused::Unknown => Refusal::new(
             503,
             "metering_stopped",
