@@ -4,10 +4,25 @@
 //! the same whatever comes; nothing fails; what an answer does not say in so
 //! many words stays unsaid.
 
+mod ask;
+mod events;
+mod number;
+mod said;
+mod scan;
+mod socket;
+mod tokens;
+mod tree;
+
 use std::str::FromStr;
 
-use super::{Metered, Tokens};
+use self::events::Events;
+use self::said::Said;
+use self::scan::Scanner;
+use super::Metered;
 use crate::name::ProviderName;
+
+pub use self::ask::with_usage_asked;
+pub use self::socket::SocketMeter;
 
 /// The shape in which a provider reports tokens: `usage` in its definition.
 /// What an answer's members are called decides; the shape only where they
@@ -51,56 +66,102 @@ impl FromStr for Shape {
 
 /// Reads one answer.
 pub struct Meter {
-    said: Metered,
+    dialect: Dialect,
+    framing: Framing,
+    scanner: Scanner,
+    said: Said,
+}
+
+/// What has to be known besides what an answer says.
+#[derive(Debug, Clone, Copy)]
+struct Dialect {
+    shape: Shape,
+    /// Reasoning is counted beside the output, not in it.
+    is_reasoning_apart: bool,
+}
+
+impl Dialect {
+    fn new(shape: Shape, provider: &ProviderName) -> Self {
+        Self {
+            shape,
+            is_reasoning_apart: provider.as_str() == "xai",
+        }
+    }
+}
+
+enum Framing {
+    /// One text, be it a list whose elements come one by one.
+    Json,
+    /// A text in each line.
+    Lines,
+    Events(Events),
+}
+
+impl Framing {
+    fn parse(content_type: &str) -> Option<Self> {
+        let kind = content_type.split(';').next().unwrap_or_default().trim();
+        let kind = kind.to_ascii_lowercase();
+        Some(match kind.as_str() {
+            "text/event-stream" => Self::Events(Events::new()),
+            "application/x-ndjson"
+            | "application/ndjson"
+            | "application/jsonl"
+            | "application/x-jsonl"
+            | "application/x-jsonlines"
+            | "application/stream+json" => Self::Lines,
+            "application/json" | "text/json" => Self::Json,
+            kind if kind.starts_with("application/") && kind.ends_with("+json") => Self::Json,
+            _ => return None,
+        })
+    }
 }
 
 impl Meter {
     /// `None` where an answer of this kind counts no tokens: it is no success,
     /// or neither JSON, nor lines of it, nor a stream of events.
     pub fn new(
-        _shape: Shape,
-        _provider: &ProviderName,
-        _content_type: Option<&str>,
-        _status: u16,
+        shape: Shape,
+        provider: &ProviderName,
+        content_type: Option<&str>,
+        status: u16,
     ) -> Option<Self> {
-        None
+        // 204 and 205 have no body.
+        if !(200..300).contains(&status) || matches!(status, 204 | 205) {
+            return None;
+        }
+        Some(Self {
+            dialect: Dialect::new(shape, provider),
+            framing: Framing::parse(content_type?)?,
+            scanner: Scanner::new(),
+            said: Said::new(),
+        })
     }
 
     /// Looks at the next bytes of the body, which are not compressed.
-    pub fn feed(&mut self, _bytes: &[u8]) {}
+    pub fn feed(&mut self, bytes: &[u8]) {
+        match &mut self.framing {
+            Framing::Json | Framing::Lines => self.scanner.feed(bytes, &mut self.said),
+            Framing::Events(events) => events.feed(bytes, &mut self.scanner, &mut self.said),
+        }
+    }
 
     /// What the answer said; `is_whole` where its body came to its end.
-    pub fn finish(self, _is_whole: bool) -> Metered {
-        self.said
-    }
-}
-
-/// Reads what a server sends over a WebSocket: the counts of all its answers.
-#[derive(Default)]
-pub struct SocketMeter {
-    said: Option<Tokens>,
-}
-
-impl SocketMeter {
-    /// For what this provider's server sends after its answer of 101.
-    pub fn new(_shape: Shape, _provider: &ProviderName) -> Self {
-        Self::default()
-    }
-
-    /// Looks at the next bytes that the server sent.
-    pub fn feed(&mut self, _bytes: &[u8]) {}
-
-    /// All that was counted.
-    pub fn finish(self) -> Metered {
+    pub fn finish(self, is_whole: bool) -> Metered {
+        let has_ended = match self.framing {
+            Framing::Json => !self.scanner.is_open(),
+            Framing::Lines => !self.scanner.is_open() && self.said.is_done != Some(false),
+            Framing::Events(_) => self.said.is_over,
+        };
+        let tokens = tokens::tokens(&self.said, self.dialect);
         Metered {
-            tokens: self.said,
-            ..Metered::default()
+            tokens,
+            said_cost: self.said.cost(),
+            is_special: self.said.is_special(),
+            is_cut: !(is_whole && has_ended),
+            model: self.said.model,
         }
     }
 }
 
-/// The body of a chat completion with `stream_options.include_usage` asked
-/// for, all else byte for byte as it was; `None` where nothing is to change.
-pub fn with_usage_asked(_body: &[u8]) -> Option<Vec<u8>> {
-    None
-}
+#[cfg(test)]
+mod tests;
