@@ -81,8 +81,7 @@ struct Stamp {
     device: u64,
     number: u64,
     written: (i64, i64),
-    /// Also changes with the file's mode, and where somebody sets the time
-    /// that it was written at.
+    /// Nobody can set it, and it goes with the file's mode too.
     changed: (i64, i64),
     length: u64,
 }
@@ -235,12 +234,12 @@ impl Stamp {
         std::fs::metadata(path).ok().map(|found| Self::from(&found))
     }
 
-    /// How long ago it was written; `None` where that is to come.
+    /// How long ago it changed; `None` where that is to come.
     fn age(self, now: SystemTime) -> Option<Duration> {
-        let seconds = u64::try_from(self.written.0).ok()?;
-        let nanos = u32::try_from(self.written.1).ok()?;
-        let written = SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanos))?;
-        now.duration_since(written).ok()
+        let seconds = u64::try_from(self.changed.0).ok()?;
+        let nanos = u32::try_from(self.changed.1).ok()?;
+        let changed = SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanos))?;
+        now.duration_since(changed).ok()
     }
 }
 
@@ -255,3 +254,6 @@ impl From<&Metadata> for Stamp {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
