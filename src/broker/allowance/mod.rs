@@ -155,11 +155,11 @@ impl Allowance {
         let matches = |id: &ConnectionId| budget.selector.matches(agent, id);
         let ledger = self.ledger.as_ref().ok_or(Refused::Unknown)?;
         let spent = ledger.spent(agent, budget.per, now, &matches);
-        let Spent { nano_usd, tokens } = spent.map_err(|Stopped| Refused::Unknown)?;
-        let money = budget.nano_usd.filter(|most| nano_usd >= *most);
+        let Spent { cost, tokens } = spent.map_err(|Stopped| Refused::Unknown)?;
+        let money = budget.nano_usd.map(Nano).filter(|most| cost >= *most);
         let tokens = budget.tokens.filter(|most| tokens >= *most);
         let amount = match (money, tokens) {
-            (Some(most), _) => format!("{} USD", Nano(most)),
+            (Some(most), _) => format!("{most} USD"),
             (None, Some(most)) => format!("{most} tokens"),
             (None, None) => return Ok(()),
         };
