@@ -112,24 +112,25 @@ impl Window {
         self.entries.is_empty()
     }
 
-    /// How long the span is, in nanoseconds.
-    pub fn span(&self) -> u64 {
-        self.span
+    /// How much may be in it.
+    pub fn limit(&self) -> u64 {
+        self.limit
     }
 
-    /// Sets another limit; what was counted stays counted.
-    pub fn set_limit(&mut self, limit: u64) {
-        self.limit = limit;
+    /// How long the span is.
+    pub fn span(&self) -> Duration {
+        Duration::from_nanos(self.span)
     }
 
-    /// A window of another length that knows what this one does.
+    /// The same with another limit and length: what was counted stays
+    /// counted, as far as it is known.
     #[must_use]
-    pub fn with_span(&self, span: Duration) -> Self {
+    pub fn changed(self, limit: u64, span: Duration) -> Self {
+        let new = Self::new(limit, span);
         Self {
-            entries: self.entries.clone(),
-            sum: self.sum,
-            latest: self.latest,
-            ..Self::new(self.limit, span)
+            limit: new.limit,
+            span: new.span,
+            ..self
         }
     }
 
@@ -239,13 +240,13 @@ mod tests {
         for now in 0..10 {
             assert_eq!(window.admit(now * SECOND), Ok(()));
         }
-        window.set_limit(4);
+        let window = window.changed(4, Duration::from_secs(60));
         // Seven have to leave: the last of them came after six seconds.
         let wait = Wait(Duration::from_secs(56));
-        assert_eq!(window.check(10 * SECOND), Err(wait));
-        let mut longer = window.with_span(Duration::from_secs(3600));
+        assert_eq!(window.clone().check(10 * SECOND), Err(wait));
+        let mut longer = window.clone().changed(4, Duration::from_secs(3600));
         assert!(longer.check(3600 * SECOND).is_err());
-        let mut shorter = window.with_span(Duration::from_secs(4));
+        let mut shorter = window.changed(4, Duration::from_secs(4));
         assert_eq!(shorter.check(10 * SECOND), Ok(()));
     }
 

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::name::ConnectionId;
 use crate::policy::Period;
+pub use crate::usage::{Spent, Stopped};
 
 /// What budgets ask: it counts requests of other processes and of before a
 /// restart too.
@@ -22,15 +23,14 @@ pub trait Ledger: Send + Sync {
     ) -> Result<Spent, Stopped>;
 }
 
-/// What was spent, as far as it is known.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Spent {
-    /// In 10⁻⁹ US dollars.
-    pub nano_usd: i64,
-    /// Input and output.
-    pub tokens: u64,
+impl Ledger for crate::usage::Ledger {
+    fn spent(
+        &self,
+        agent: &str,
+        period: Period,
+        now: Timestamp,
+        matches: &dyn Fn(&ConnectionId) -> bool,
+    ) -> Result<Spent, Stopped> {
+        Self::spent(self, agent, period, now, matches)
+    }
 }
-
-/// Nothing can be said at present.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stopped;
