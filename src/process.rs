@@ -4,9 +4,11 @@
 
 pub mod isolate;
 pub mod signals;
+pub mod socket;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io;
+use std::time::Duration;
 
 use rustix::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use rustix::param::page_size;
@@ -108,6 +110,20 @@ pub fn leads_session() -> bool {
 pub fn is_alive(number: u32) -> bool {
     let id = i32::try_from(number).ok().and_then(Pid::from_raw);
     id.is_some_and(|id| test_kill_process(id) != Err(rustix::io::Errno::SRCH))
+}
+
+/// A clock that goes on while the machine sleeps, so that a closed lid does
+/// not stretch what is to end.
+pub fn since_boot() -> Duration {
+    #[cfg(target_os = "linux")]
+    let clock = rustix::time::ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    let clock = rustix::time::ClockId::Monotonic;
+    let time = rustix::time::clock_gettime(clock);
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or(0),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
 }
 
 /// Bytes on a page of their own that is never written to swap nor to a core

@@ -10,9 +10,7 @@ use sha2::{Digest, Sha256};
 use super::environment::Environment;
 use crate::error::{Error, Kind, Result};
 use crate::process;
-
-/// What a socket's address can hold, everywhere.
-const LONGEST_SOCKET: usize = 103;
+use crate::process::socket::PrivateSocket;
 
 /// The places of one user, or of one `VAULT_HOME`.
 #[derive(Debug, Clone)]
@@ -33,6 +31,8 @@ pub struct Places {
     pub runtime: PathBuf,
     /// Sockets, where the folder above does not do.
     temporary: PathBuf,
+    /// Sockets, where the paths of both are too long.
+    shortest: PathBuf,
 }
 
 impl Places {
@@ -59,6 +59,12 @@ impl Places {
         [&self.runtime, &self.temporary]
     }
 
+    /// Where sockets may lie, in the order in which to try: the last one is
+    /// short enough for any address.
+    pub fn socket_folders(&self) -> [&Path; 3] {
+        [&self.runtime, &self.temporary, &self.shortest]
+    }
+
     fn under(home: &Path, temporary: PathBuf) -> Self {
         Self {
             file: home.join("vault.age"),
@@ -69,6 +75,7 @@ impl Places {
             state: home.join("state"),
             runtime: home.join("state"),
             temporary,
+            shortest: shortest(),
         }
     }
 
@@ -92,13 +99,14 @@ impl Places {
                 .map_or_else(|| data.join("state"), Path::to_owned),
             runtime: runtime.map_or_else(|| temporary.clone(), Path::to_owned),
             temporary,
+            shortest: shortest(),
         })
     }
 
     /// Everything that is ours alone, but for the vault file.
     pub fn own(&self) -> impl Iterator<Item = &Path> {
         let folders = [&self.identity, &self.providers, &self.state];
-        let sockets = [&self.runtime, &self.temporary];
+        let sockets = [&self.runtime, &self.temporary, &self.shortest];
         let all = folders.into_iter().chain(sockets).chain(&self.backups);
         all.map(PathBuf::as_path)
     }
@@ -111,11 +119,11 @@ impl Places {
             .map(|byte| format!("{byte:02x}"))
             .collect();
         let name = format!("s-{name}.sock");
-        let fits = |path: &PathBuf| path.as_os_str().len() + 12 <= LONGEST_SOCKET;
-        [self.runtime.join(&name), self.temporary.join(&name)]
-            .into_iter()
-            .find(fits)
-            .unwrap_or_else(|| own_folder(Path::new("/tmp")).join(&name))
+        let mut places = self.socket_folders().map(|folder| folder.join(&name));
+        let last = places.len() - 1;
+        let fits = |path: &PathBuf| PrivateSocket::fits(path);
+        let found = places.iter().position(fits).unwrap_or(last);
+        std::mem::take(&mut places[found])
     }
 }
 
@@ -131,6 +139,10 @@ fn is_own_folder(folder: &Path) -> bool {
 /// A folder for sockets where the platform gives none.
 fn own_folder(shared: &Path) -> PathBuf {
     shared.join(format!("vault-{}", process::user_id()))
+}
+
+fn shortest() -> PathBuf {
+    own_folder(Path::new("/tmp"))
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {
@@ -179,7 +191,7 @@ mod tests {
         let socket = long.session_socket(Path::new("/v"));
         assert!(socket.starts_with("/t"), "{}", socket.display());
         assert!(
-            socket.as_os_str().len() <= LONGEST_SOCKET,
+            socket.as_os_str().len() <= crate::process::socket::LONGEST,
             "{}",
             socket.display()
         );
