@@ -84,7 +84,7 @@ pub fn oversight(watched: &Watched<'_>, context: &Context) -> Result<Oversight> 
         None => (places.policy.as_path(), Absence::Allowed),
     };
     let news = Box::new(move |news: &News| match news {
-        News::Broken(_) => output.warn(&news.to_string()),
+        News::Broken { .. } => output.warn(&news.to_string()),
         _ => output.note(&news.to_string()),
     });
     let policy = Arc::new(PolicyFile::open(path, absence, news)?);

@@ -135,7 +135,8 @@ async fn permit(
         provider: None,
     };
     let traffic = &worker.shared.traffic;
-    let permitted = traffic.permit(&admitted.client, &asked, &mut NoContent);
+    let mut nothing = NoContent;
+    let permitted = traffic.permit(&admitted.client, &asked, &mut nothing);
     tokio::select! {
         biased;
         permitted = permitted => Some(permitted),

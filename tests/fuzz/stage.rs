@@ -16,13 +16,17 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
-use vault::broker::traffic::{Book, RunTokens, Selection, Source, Traffic};
+use vault::broker::allowance::{Allowance, Defaults};
+use vault::broker::approval::{self, Approvals};
+use vault::broker::policy_file::{Absence, PolicyFile};
+use vault::broker::traffic::{Book, Oversight, RunTokens, Selection, Source, Traffic};
 use vault::gateway::authority::{Authority, Lasting, PermittedHost, permitted_of};
 use vault::gateway::{Gateway, Listener, Settings, Unmatched};
 use vault::net::{self, Proxies, ProxyVariables, Reach, Roots};
 use vault::provider::{Catalog, HostName};
 use vault::seal::VaultKey;
 use vault::secret::Secret;
+use vault::usage::{self, Prices, Recorder};
 use vault::vault::{Document, Places, Store};
 use zeroize::Zeroizing;
 
@@ -35,6 +39,34 @@ pub const HOST: &str = "api.fake.localhost";
 
 /// The vault's key, made up; there is no vault that it opens.
 const KEY: &str = "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX";
+
+/// No rules, no limits, and usage in the stage's own folder.
+fn watched(folder: &std::path::Path) -> Oversight {
+    let policy = folder.join("policy.json");
+    let policy = PolicyFile::open(&policy, Absence::Allowed, Box::new(|_| ()));
+    let recorder = Recorder::start(usage::Settings {
+        path: folder.join("usage.db"),
+        keep: Duration::from_secs(86_400),
+        warn: Arc::new(|_| ()),
+        clock: Arc::new(jiff::Timestamp::now),
+    });
+    let approvals = Approvals::new(approval::Settings {
+        folders: vec![folder.to_owned()],
+        notify: Arc::new(|| None),
+        environment: Vec::new(),
+        is_verbose: false,
+        audit: Arc::new(|_| ()),
+        warn: Arc::new(|_| ()),
+        clock: jiff::Timestamp::now,
+    });
+    Oversight {
+        policy: Arc::new(policy.expect("none is there")),
+        allowance: Allowance::new(Defaults::None, None),
+        approvals,
+        recorder,
+        prices: Prices::embedded(),
+    }
+}
 
 /// What an upstream says: pieces that are flushed one by one.
 pub struct Script {
@@ -404,7 +436,7 @@ impl Stage {
             threads: 1,
             log: None,
         };
-        let traffic = Arc::new(Traffic::new(source, tokens, book));
+        let traffic = Arc::new(Traffic::new(source, watched(&folder.0), tokens, book));
         Self {
             upstream,
             gateway,

@@ -3,14 +3,10 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
-use crate::broker::allowance::{Allowance, Ledger, Spent, Stopped};
+use crate::broker::allowance::Allowance;
 use crate::broker::approval::Approvals;
 use crate::broker::policy_file::PolicyFile;
-use crate::name::ConnectionId;
-use crate::policy::Period;
-use crate::usage::{self, Prices, Recorder};
+use crate::usage::{Prices, Recorder};
 
 /// Everything that is asked before a request goes on, and told after it.
 pub struct Oversight {
@@ -24,22 +20,4 @@ pub struct Oversight {
     pub recorder: Recorder,
     /// What tokens cost.
     pub prices: Prices,
-}
-
-impl Ledger for usage::Ledger {
-    fn spent(
-        &self,
-        agent: &str,
-        period: Period,
-        now: Timestamp,
-        matches: &dyn Fn(&ConnectionId) -> bool,
-    ) -> Result<Spent, Stopped> {
-        match Self::spent(self, agent, period, now, matches) {
-            Ok(spent) => Ok(Spent {
-                nano_usd: spent.cost.0,
-                tokens: spent.tokens,
-            }),
-            Err(usage::Stopped) => Err(Stopped),
-        }
-    }
 }

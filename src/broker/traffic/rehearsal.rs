@@ -13,7 +13,7 @@ use super::judge::{Content, Unreadable, decide};
 use super::path::Reading;
 use super::refusal::Refusal;
 use crate::credential::agent::Agent;
-use crate::name::{AgentName, ConnectionId};
+use crate::name::{AgentName, ConnectionId, ConnectionName};
 use crate::net::Address;
 use crate::policy::{Action, Body, Decision, Facts, JsonBody, Policy, Verdict};
 use crate::provider::Catalog;
@@ -158,8 +158,11 @@ impl Trial<'_> {
             provider: definition.name,
             connection: match self.wanted {
                 Some(Wanted::Named(name)) => name.clone(),
-                Some(Wanted::Of(reference)) => reference.connection.clone().unwrap_or_default(),
-                None => crate::name::ConnectionName::default(),
+                Some(Wanted::Of(reference)) => reference
+                    .connection
+                    .clone()
+                    .unwrap_or_else(ConnectionName::default_name),
+                None => ConnectionName::default_name(),
             },
         });
         Ok(Subject {
