@@ -47,6 +47,14 @@ impl Measure {
         }
     }
 
+    /// The same in a column whose largest value is another one.
+    pub fn shown_beside(self, value: u64, largest: u64) -> String {
+        match self {
+            Self::Cost => number::dollars(nano(value), number::decimals_for(nano(largest))),
+            Self::Tokens | Self::Requests => self.shown(value),
+        }
+    }
+
     /// A value on an axis whose marks are so far apart.
     pub fn mark(self, value: u64, step: u64) -> String {
         match self {

@@ -81,7 +81,8 @@ impl Remarks<'_> {
             "have"
         };
         format!(
-            "{} of {} {verb} no price ({}), so the cost is higher. Give one: {}",
+            "{} of {} {verb} no price ({}): what they cost comes on top (+). Give \
+             prices in {}",
             grouped(sum.unpriced_requests),
             counted(sum.requests, "request"),
             names.join(", "),
@@ -130,8 +131,8 @@ mod tests {
         assert_eq!(
             said(&models, 1),
             "340 requests from 2026-11-01 to 2026-11-20 (UTC).\n\
-             13 of 340 requests have no price (own, no model, a, 1 more), so the cost is higher. \
-             Give one: /c/prices.json\n\
+             13 of 340 requests have no price (own, no model, a, 1 more): what they cost comes \
+             on top (+). Give prices in /c/prices.json\n\
              2 answers ended early; more may have been used than was counted.\n\
              1 request is missing: too many came at once to be recorded."
         );

@@ -44,7 +44,7 @@ const DARK: Theme = Theme {
 /// rather than variables, which not every viewer knows.
 pub fn style() -> String {
     format!(
-        "text{{font:13px system-ui,-apple-system,\"Segoe UI\",Roboto,\"Helvetica Neue\",Arial,sans-serif}}\n\
+        ".vault-usage text{{font:13px system-ui,-apple-system,\"Segoe UI\",Roboto,\"Helvetica Neue\",Arial,sans-serif}}\n\
          .vault-usage .title{{font-size:22px;font-weight:600}}\n\
          .vault-usage .mark{{font-size:12px}}\n\
          .vault-usage .mark,.vault-usage .amount,.vault-usage .title{{font-variant-numeric:tabular-nums}}\n\

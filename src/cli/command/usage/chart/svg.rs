@@ -182,14 +182,17 @@ impl Page<'_> {
         }
     }
 
-    /// From the top of a bar down, as bars are stacked.
+    /// The largest first, its amounts with the same decimals.
     fn legend(&mut self) {
         let chart = self.chart;
         let left = WIDTH - MARGIN - LEGEND;
         let (name_at, end) = (number(left + 22.0), number(WIDTH - MARGIN));
-        for (line, (at, series)) in chart.series.iter().enumerate().rev().enumerate() {
-            let y = TOP + 6.0 + LEGEND_LINE * line as f64;
-            let amount = chart.measure.shown(series.total);
+        let largest = chart.series.iter().map(|series| series.total).max();
+        for (at, series) in chart.series.iter().enumerate() {
+            let y = TOP + 6.0 + LEGEND_LINE * at as f64;
+            let amount = chart
+                .measure
+                .shown_beside(series.total, largest.unwrap_or(0));
             let room = LEGEND - 22.0 - 14.0 - LETTER * amount.chars().count() as f64;
             let (swatch_x, swatch_y) = (number(left), number(y - 6.0));
             let base = number(y + 4.5);
