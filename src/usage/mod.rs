@@ -5,11 +5,15 @@
 //! known is absent and never guessed; nothing here holds a request up.
 
 mod event;
+mod ledger;
 mod money;
 mod query;
+mod recorder;
 mod store;
 
 pub use self::event::{Event, Metered, Tokens};
+pub use self::ledger::{Ledger, Spent, Stopped};
 pub use self::money::Nano;
 pub use self::query::{Bucket, By, NO_MODEL, Point, Query, Report, Row, rows, series};
+pub use self::recorder::{Clock, Recorder, Settings, Warn};
 pub use self::store::{BadStore, roll_up};

@@ -50,6 +50,11 @@ impl Inserter {
         }
     }
 
+    /// For another database, or another try.
+    pub(in crate::usage) fn forget(&mut self) {
+        *self = Self::new(self.writer);
+    }
+
     /// Writes all of them, or none.
     ///
     /// # Errors
@@ -65,7 +70,7 @@ impl Inserter {
         let written = self.try_write(connection, events, dropped, now);
         if written.is_err() {
             // Ids of what was not committed after all.
-            *self = Self::new(self.writer);
+            self.forget();
         }
         written.map_err(BadStore::sqlite("write", path))
     }

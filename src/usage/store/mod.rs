@@ -9,7 +9,7 @@ mod roll_up;
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,12 +19,13 @@ use crate::error::{Error, Kind};
 use crate::files::{self, FileError};
 
 pub(super) use self::insert::Inserter;
+pub(super) use self::roll_up::RollUp;
 pub use self::roll_up::roll_up;
 
 /// What `user_version` says of the schema here.
 const VERSION: i64 = 1;
 /// How long one waits for another program's transaction.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The database cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,17 @@ pub enum BadStore {
 }
 
 impl BadStore {
+    /// Another program was in the way for too long; that passes.
+    pub(super) fn is_busy(&self) -> bool {
+        let Self::Sqlite { source, .. } = self else {
+            return false;
+        };
+        matches!(
+            source.sqlite_error_code(),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+        )
+    }
+
     pub(super) fn sqlite(
         action: &'static str,
         path: &Path,
@@ -105,26 +117,33 @@ pub(super) fn open(path: &Path) -> Result<Connection, BadStore> {
     let at = |action| BadStore::sqlite(action, path);
     let mut connection = Connection::open_with_flags(path, flags).map_err(at("open"))?;
     connection.busy_timeout(PATIENCE).map_err(at("open"))?;
-    check_version(&connection, path)?;
+    let version = check_version(&connection, path)?;
     connection
         .execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
-             PRAGMA journal_size_limit = 4194304; PRAGMA foreign_keys = OFF;
-             PRAGMA temp_store = MEMORY;",
+             PRAGMA journal_size_limit = 4194304; PRAGMA temp_store = MEMORY;",
         )
         .map_err(at("open"))?;
+    // One that is there already is opened without waiting for who writes to it.
+    if version < VERSION {
+        make(&mut connection, path)?;
+    }
+    Ok(connection)
+}
+
+fn make(connection: &mut Connection, path: &Path) -> Result<(), BadStore> {
+    let failed = |source| BadStore::sqlite("write", path)(source);
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(at("write"))?;
+        .map_err(failed)?;
     // Again, now that nobody else can be at it.
     if check_version(&transaction, path)? == 0 {
         transaction
             .execute_batch(include_str!("schema.sql"))
             .and_then(|()| transaction.pragma_update(None, "user_version", VERSION))
-            .map_err(at("write"))?;
+            .map_err(failed)?;
     }
-    transaction.commit().map_err(at("write"))?;
-    Ok(connection)
+    transaction.commit().map_err(failed)
 }
 
 /// Opens the database for reading only. `None` where there is none.
@@ -139,17 +158,17 @@ pub(super) fn open_to_read(path: &Path) -> Result<Option<Connection>, BadStore> 
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(FileError::from_io("read", path, error).into()),
     }
-    let open = || {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection =
-            Connection::open_with_flags(path, flags).map_err(BadStore::sqlite("open", path))?;
-        connection
-            .busy_timeout(PATIENCE)
-            .map_err(BadStore::sqlite("open", path))?;
-        let version = check_version(&connection, path)?;
-        Ok((version > 0).then_some(connection))
-    };
-    open()
+    let at = |action| BadStore::sqlite(action, path);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(at("open"))?;
+    connection.busy_timeout(PATIENCE).map_err(at("open"))?;
+    let version = check_version(&connection, path)?;
+    Ok((version > 0).then_some(connection))
+}
+
+/// Which file it is, so that one in the place of another is noticed; 0 for none.
+pub(super) fn inode(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |found| found.ino())
 }
 
 /// The schema's version; 0 where nothing is in it yet.

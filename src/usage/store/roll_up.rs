@@ -20,35 +20,53 @@ const DAY_MS: i64 = 86_400_000;
 /// The database cannot be written. What was summed up until then stays so.
 pub fn roll_up(path: &Path, keep: Duration, now: Timestamp) -> Result<u64, BadStore> {
     let mut connection = super::open(path)?;
-    roll_up_in(&mut connection, path, keep, now)
+    let mut rolling = RollUp::new(keep, now);
+    while rolling.step(&mut connection, path)? {}
+    Ok(rolling.moved)
 }
 
-/// The same, where it is open already.
-pub(in crate::usage) fn roll_up_in(
-    connection: &mut Connection,
-    path: &Path,
-    keep: Duration,
-    now: Timestamp,
-) -> Result<u64, BadStore> {
-    let keep = SignedDuration::try_from(keep).unwrap_or(SignedDuration::MAX);
-    let cutoff = now.checked_sub(keep).unwrap_or(Timestamp::MIN);
-    let cutoff = cutoff.as_millisecond().div_euclid(DAY_MS) * DAY_MS;
-    let mut total = 0;
-    loop {
-        let moved = step(connection, cutoff).map_err(BadStore::sqlite("write", path))?;
-        if moved == 0 {
-            break;
-        }
-        total += moved;
+/// One that goes on step by step: others write between.
+pub(in crate::usage) struct RollUp {
+    cutoff: i64,
+    moved: u64,
+}
+
+impl RollUp {
+    pub(in crate::usage) fn new(keep: Duration, now: Timestamp) -> Self {
+        let keep = SignedDuration::try_from(keep).unwrap_or(SignedDuration::MAX);
+        let cutoff = now.checked_sub(keep).unwrap_or(Timestamp::MIN);
+        let cutoff = cutoff.as_millisecond().div_euclid(DAY_MS) * DAY_MS;
+        Self { cutoff, moved: 0 }
     }
-    if total > 0 {
-        sweep(connection).map_err(BadStore::sqlite("write", path))?;
+
+    /// Sums up some more; whether that was not all.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub(in crate::usage) fn step(
+        &mut self,
+        connection: &mut Connection,
+        path: &Path,
+    ) -> Result<bool, BadStore> {
+        let failed = BadStore::sqlite("write", path);
+        let mut step = || {
+            let moved = oldest(connection, self.cutoff)?;
+            self.moved += moved;
+            if moved == 0 && self.moved > 0 {
+                sweep(connection)?;
+            }
+            Ok(moved > 0)
+        };
+        step().map_err(failed)
     }
-    Ok(total)
 }
 
 /// Sums up the oldest requests from before the cutoff.
-fn step(connection: &mut Connection, cutoff: i64) -> rusqlite::Result<u64> {
+fn oldest(connection: &mut Connection, cutoff: i64) -> rusqlite::Result<u64> {
+    let is_any = "SELECT EXISTS (SELECT 1 FROM request WHERE at < ?1)";
+    if !connection.query_row(is_any, [cutoff], |row| row.get(0))? {
+        return Ok(0);
+    }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let last: Option<i64> = transaction
         .query_row(
@@ -89,8 +107,8 @@ fn step(connection: &mut Connection, cutoff: i64) -> rusqlite::Result<u64> {
     Ok(u64::try_from(moved).unwrap_or(0))
 }
 
-/// Endpoints and writers that nothing names any more go. Writers remember ids of
-/// endpoints, so they are told.
+/// Endpoints that no request names any more go. Writers remember their ids, so
+/// they are told.
 fn sweep(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let gone = transaction.execute(
@@ -100,9 +118,5 @@ fn sweep(connection: &mut Connection) -> rusqlite::Result<()> {
     if gone > 0 {
         transaction.execute("UPDATE sweep SET number = number + 1", [])?;
     }
-    transaction.execute(
-        "DELETE FROM writer WHERE id NOT IN (SELECT writer FROM request)",
-        [],
-    )?;
     transaction.commit()
 }

@@ -9,11 +9,11 @@ CREATE TABLE endpoint(
 -- The model 0 is none.
 CREATE TABLE model(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
 INSERT INTO model VALUES (0, '');
--- Processes that write here. A number is never given twice.
-CREATE TABLE writer(id INTEGER PRIMARY KEY AUTOINCREMENT, began INTEGER NOT NULL) STRICT;
 
 -- Times are milliseconds since 1970 UTC, money is 10^-9 US dollars. Tokens
--- are NULL where none were counted, money where it is not known.
+-- are NULL where none were counted, money where it is not known. Writers are
+-- random numbers of processes: each tells its own rows from those of others.
+-- Ids are never given twice, so that new rows are those above the last one seen.
 CREATE TABLE request(
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   at INTEGER NOT NULL,

@@ -1,0 +1,1 @@
+//! Sums against brute force.
