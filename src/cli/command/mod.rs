@@ -24,4 +24,5 @@ pub mod scan;
 pub mod secret;
 pub mod serve;
 pub mod unlock;
+pub mod usage;
 pub mod verify;
