@@ -33,7 +33,7 @@ pub enum AuditError {
     #[error(transparent)]
     File(#[from] FileError),
     /// There never was a log, and none can be made: a home that is read-only.
-    #[error("there is no audit log, and none can be made: {0}")]
+    #[error("There is no audit log, and none can be made: {0}")]
     NoPlace(FileError),
     /// Somebody else held it all the time.
     #[error("The audit log {} is held by another process", path.display())]
