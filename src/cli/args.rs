@@ -6,8 +6,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
 use super::command::{
-    agent, backups, ca, completions, connection, doctor, export, get, history, import, init, list,
-    login, logout, man, provider, rekey, run, scan, secret, serve, unlock, usage, verify,
+    agent, audit, backups, ca, completions, connection, doctor, export, get, history, import, init,
+    list, login, logout, man, provider, rekey, run, scan, secret, serve, unlock, usage, verify,
 };
 use super::global::Global;
 
@@ -115,6 +115,8 @@ pub enum Command {
     Usage(usage::UsageArgs),
     /// Print the certificate that clients of `serve` trust
     Ca(ca::CaArgs),
+    /// Tell what happened, and whether the log of it is whole
+    Audit(audit::AuditArgs),
     /// Take in the keys of a .env file, a JSON file or an authsome home
     Import(import::ImportArgs),
     /// Find keys of known providers in plain files

@@ -1,6 +1,7 @@
 //! The proxy mode of `run`: a gateway in this process, and the program beside
 //! it, which holds no key. Both end together.
 
+use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Command;
 use std::sync::Arc;
@@ -9,7 +10,8 @@ use super::bundle::Bundle;
 use super::child::Child;
 use super::stand_in::StandIns;
 use super::surroundings::{Surroundings, trusted};
-use super::{RunArgs, refuse_nul, report, split};
+use super::{RunArgs, refuse_nul, report, split, started};
+use crate::audit::{Entry, Event};
 use crate::broker::allowance::Defaults;
 use crate::broker::traffic::{Book, Placeholder, RunTokens, Selection, Source, Traffic};
 use crate::cli::command::isolate::Hidden;
@@ -80,6 +82,7 @@ pub(super) fn accompany(args: &RunArgs, context: &Context) -> Result<u8> {
         bundle: &bundle,
     };
     let variables = surroundings.variables(inherited);
+    parts.write_down(program, args, context);
     let gateway = |listener| {
         let listeners = vec![Listener::Tcp(listener)];
         parts.start(args, context, store, &opened, listeners)
@@ -172,6 +175,8 @@ struct Parts {
     /// The same by variable, for the program.
     variables: Vec<(VariableName, Secret)>,
     values: Vec<(VariableName, Secret)>,
+    /// The plain secrets among them.
+    secrets: Vec<VariableName>,
     /// Providers that are connected and not for this program: it has no
     /// business with their keys either.
     others: Vec<Definition>,
@@ -200,6 +205,7 @@ impl Parts {
             placeholders: Vec::new(),
             variables: Vec::new(),
             values: Vec::new(),
+            secrets: Vec::new(),
             others: others(document, &context.catalog()?, &selection),
             selection,
         };
@@ -215,12 +221,27 @@ impl Parts {
                     format!("Store it: printf '%s' \"$VALUE\" | vault set {name}"),
                 )
             })?;
+            parts.secrets.push(name.clone());
             let values = credential.value.fields.into_values();
             parts
                 .values
                 .extend(values.map(|value| (name.clone(), value)));
         }
         Ok(parts)
+    }
+
+    /// What the audit log is told: which connections the program can use, and
+    /// which secrets it holds.
+    fn write_down(&self, program: &OsString, args: &RunArgs, context: &Context) {
+        if !self.secrets.is_empty() {
+            let entry = Entry::new(Event::Export, "run");
+            context.audit(&entry.with_list("secrets", &self.secrets));
+        }
+        let entry = started(program)
+            .with("mode", "proxy")
+            .with_flag("isolated", args.isolate)
+            .with_list("connections", self.book.ids());
+        context.audit(&entry);
     }
 
     /// Made-up keys for the program. Where two providers read one variable,
