@@ -6,8 +6,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
 use super::command::{
-    agent, backups, ca, completions, connection, doctor, export, get, history, import, init, list,
-    login, logout, man, provider, rekey, run, scan, secret, serve, unlock, verify,
+    agent, approvals, backups, ca, completions, connection, doctor, export, get, history, import,
+    init, list, login, logout, man, provider, rekey, run, scan, secret, serve, unlock, verify,
 };
 use super::global::Global;
 
@@ -111,6 +111,8 @@ pub enum Command {
     Inspect(provider::InspectArgs),
     /// Give programs access to the gateway, each with a token of its own
     Agent(agent::AgentArgs),
+    /// Decide on requests that the policy wants approved
+    Approvals(approvals::ApprovalsArgs),
     /// Print the certificate that clients of `serve` trust
     Ca(ca::CaArgs),
     /// Take in the keys of a .env file, a JSON file or an authsome home
