@@ -1,11 +1,14 @@
 //! What `run` and `serve` have in common: how a gateway behaves that a person
 //! starts.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::context::{Context, whole_second};
+use super::environment;
+use crate::broker::approval::{self, Approvals, Decided};
 use crate::error::{Error, Kind, Result};
 use crate::gateway::{Line, Log, Unmatched};
 use crate::provider::Host;
@@ -47,6 +50,39 @@ pub fn unmatched(is_denied: bool, allowed: &[String]) -> Result<Unmatched> {
         })
     });
     Ok(Unmatched::Denied(hosts.collect::<Result<_>>()?))
+}
+
+/// Where requests wait that policy wants approved. `notify` is the command
+/// of the policy in force; beside an isolated program, the socket lies only
+/// where that program does not see it.
+///
+/// # Errors
+/// There is no home folder.
+#[expect(
+    dead_code,
+    reason = "run and serve are to call it once policy is joined to them"
+)]
+pub fn approvals(
+    context: &Context,
+    is_isolated: bool,
+    notify: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+    audit: Arc<dyn Fn(Decided) + Send + Sync>,
+) -> Result<Approvals> {
+    let places = context.places()?;
+    let folders = places.socket_folders();
+    let output = context.output;
+    Ok(Approvals::new(approval::Settings {
+        folders: match is_isolated {
+            true => approval::folder_for_socket(&folders).into_iter().collect(),
+            false => folders.map(Path::to_owned).into(),
+        },
+        notify,
+        environment: environment::of_notifier(),
+        is_verbose: context.global.verbose,
+        audit,
+        warn: Arc::new(move |message| output.warn(message)),
+        clock,
+    }))
 }
 
 /// One line for each request, where they were asked for.

@@ -5,6 +5,7 @@
 //! that they may take, so that a peer that is slow or hostile takes nothing
 //! from the gateway but a seat.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use super::ask::{By, End};
 use super::id::ApprovalId;
 use super::wire::{Facts, LONGEST_REQUEST, Line, Request, ShownBody};
 use super::{Shared, locked};
-use crate::process::socket::PrivateSocket;
+use crate::process::socket::{PrivateSocket, check_folder};
 use crate::process::{since_boot, user_id};
 
 /// What the sockets of gateways are called; a number and a random name follow.
@@ -79,10 +80,22 @@ pub(super) fn close(shared: &Shared) {
     *locked(&shared.desk) = Desk::Closed;
 }
 
+/// The first of these folders that does for a socket, made if it was not
+/// there: what is to be hidden from a program must be there before it begins.
+pub fn folder_for_socket(folders: &[&Path]) -> Option<PathBuf> {
+    let does = |folder: &&&Path| {
+        PrivateSocket::fits(&folder.join(name(u32::MAX))) && check_folder(folder).is_ok()
+    };
+    folders.iter().find(does).map(|folder| folder.to_path_buf())
+}
+
+/// Numbers of processes are used again, and other containers have their own.
+fn name(number: u32) -> String {
+    format!("{PREFIX}{number}-{}.{SUFFIX}", ApprovalId::random())
+}
+
 fn bind(shared: &Shared) -> Result<PrivateSocket, String> {
-    let number = std::process::id();
-    // Numbers are used again, and other containers have their own.
-    let name = format!("{PREFIX}{number}-{}.{SUFFIX}", ApprovalId::random());
+    let name = name(std::process::id());
     let mut failed = "there is no folder for a socket".to_owned();
     for folder in &shared.settings.folders {
         let path = folder.join(&name);

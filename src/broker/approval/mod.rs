@@ -32,6 +32,7 @@ use crate::process::since_boot;
 
 pub use self::ask::{Ask, By, Decided, End, Outcome};
 pub use self::client::{Change, Decision, Listing, Verdict, Watch, decide, list};
+pub use self::desk::folder_for_socket;
 pub use self::wire::{Ahead, Facts, ShownBody};
 
 /// How long a request is held where policy does not say.

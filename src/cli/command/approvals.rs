@@ -114,7 +114,7 @@ fn approve(args: &ApproveArgs, context: &Context) -> Result<()> {
         let longest = Span(LONGEST_AHEAD);
         let message = format!("--for is at most {longest}");
         return Err(Error::new(Kind::Usage, message)
-            .with_hint("For longer, let policy.json allow it: vault rule list"));
+            .with_hint("For longer, change the rule itself in policy.json: vault rule list"));
     }
     decide(&args.id, Verdict::Approve(ahead), context)
 }

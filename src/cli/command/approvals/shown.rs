@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::broker::approval::{Facts, Listing};
 use crate::cli::table::{Table, terminal_width};
-use crate::text::{printable, printable_lines};
+use crate::text::printable;
 
 /// The members of a request in `--json`; the body where it was asked for.
 pub fn facts_json(facts: &Facts, with_body: bool) -> Value {
@@ -97,7 +97,7 @@ pub fn label(facts: &Facts) -> String {
     if let Some(model) = &facts.model {
         text.push_str(&format!(" ({model})"));
     }
-    printable_lines(&printable(&text)).into_owned()
+    printable(&text).into_owned()
 }
 
 /// A number of bytes as people say it.

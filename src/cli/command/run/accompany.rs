@@ -10,6 +10,7 @@ use super::child::Child;
 use super::stand_in::StandIns;
 use super::surroundings::{Surroundings, trusted};
 use super::{RunArgs, refuse_nul, report, split};
+use crate::broker::approval;
 use crate::broker::traffic::{Book, Placeholder, RunTokens, Selection, Source, Traffic};
 use crate::cli::command::isolate::Hidden;
 use crate::cli::context::Context;
@@ -111,6 +112,8 @@ pub(super) fn accompany(args: &RunArgs, context: &Context) -> Result<u8> {
 
 /// What an isolated program must not find, and what it needs.
 fn plan(context: &Context, bundle: &Bundle) -> Result<Plan> {
+    // The socket of `approvals` comes later; its folder has to be there now.
+    let _ = approval::folder_for_socket(&context.places()?.socket_folders());
     let hidden = Hidden::of(context)?;
     if let Some(folder) = &hidden.shared {
         context.output.warn(&format!(
