@@ -6,8 +6,9 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
 use super::command::{
-    agent, audit, backups, ca, completions, connection, doctor, export, get, history, import, init,
-    list, login, logout, man, provider, rekey, run, scan, secret, serve, unlock, usage, verify,
+    agent, approvals, audit, backups, ca, completions, connection, doctor, export, get, history,
+    import, init, list, login, logout, man, provider, rekey, run, scan, secret, serve, unlock,
+    usage, verify,
 };
 use super::global::Global;
 
@@ -113,6 +114,8 @@ pub enum Command {
     Agent(agent::AgentArgs),
     /// Show what was used and what it cost
     Usage(usage::UsageArgs),
+    /// Decide on requests that the policy wants approved
+    Approvals(approvals::ApprovalsArgs),
     /// Print the certificate that clients of `serve` trust
     Ca(ca::CaArgs),
     /// Tell what happened, and whether the log of it is whole

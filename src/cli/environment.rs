@@ -183,6 +183,22 @@ pub fn whole() -> Vec<(OsString, OsString)> {
     std::env::vars_os().collect()
 }
 
+/// Everything but what opens a vault, for a command that the policy names: it
+/// may well call `vault approvals`, of this same `VAULT_HOME`.
+pub fn of_notifier() -> Vec<(OsString, OsString)> {
+    without_keys(std::env::vars_os())
+}
+
+fn without_keys(
+    variables: impl Iterator<Item = (OsString, OsString)>,
+) -> Vec<(OsString, OsString)> {
+    const KEPT: [&str; 2] = ["VAULT_HOME", "VAULT_FILE"];
+    let is_known = |names: &[&str], name: &OsString| names.iter().any(|known| name == known);
+    variables
+        .filter(|(name, _)| is_known(&KEPT, name) || !is_known(&VAULT_VARIABLES, name))
+        .collect()
+}
+
 /// The variables that a browser needs to come up on the desktop; it has no
 /// business with any other.
 pub fn of_desktop() -> impl Iterator<Item = (OsString, OsString)> {
@@ -298,6 +314,15 @@ mod tests {
             });
             assert_eq!(environment.is_utf8, is_utf8, "{all} {kind} {lang}");
         }
+    }
+
+    #[test]
+    fn a_command_of_the_policy_gets_nothing_that_opens_a_vault() {
+        let given = VAULT_VARIABLES.iter().chain(&["PATH", "HOME"]);
+        let given = given.map(|name| (OsString::from(name), OsString::from("FAKE")));
+        let left = without_keys(given).into_iter().map(|(name, _)| name);
+        let expected = ["VAULT_HOME", "VAULT_FILE", "PATH", "HOME"];
+        assert_eq!(left.collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One file per command: its arguments, and a short `run`.
 
 pub mod agent;
+pub mod approvals;
 pub mod audit;
 pub mod backups;
 pub mod ca;

@@ -126,6 +126,7 @@ pub fn run(args: &ServeArgs, context: &Context) -> Result<()> {
         policy: args.policy.as_deref(),
         defaults: Defaults::OfService,
         keep: args.keep.0,
+        is_isolated: false,
     };
     let oversight = gateway::oversight(&watched, context)?;
     let tokens = RunTokens::default();

@@ -13,6 +13,7 @@ use super::surroundings::{Surroundings, trusted};
 use super::{RunArgs, refuse_nul, report, split, started};
 use crate::audit::{Entry, Event};
 use crate::broker::allowance::Defaults;
+use crate::broker::approval;
 use crate::broker::traffic::{Book, Placeholder, RunTokens, Selection, Source, Traffic};
 use crate::cli::command::isolate::Hidden;
 use crate::cli::context::Context;
@@ -115,6 +116,8 @@ pub(super) fn accompany(args: &RunArgs, context: &Context) -> Result<u8> {
 
 /// What an isolated program must not find, and what it needs.
 fn plan(context: &Context, bundle: &Bundle) -> Result<Plan> {
+    // The socket of `approvals` comes later; its folder has to be there now.
+    let _ = approval::folder_for_socket(&context.places()?.socket_folders());
     let hidden = Hidden::of(context)?;
     if let Some(folder) = &hidden.shared {
         context.output.warn(&format!(
@@ -336,6 +339,7 @@ impl Parts {
             policy: None,
             defaults: Defaults::None,
             keep: gateway::KEEP,
+            is_isolated: args.isolate,
         };
         let oversight = gateway::oversight(&watched, context)?;
         let traffic = Traffic::new(source, oversight, tokens, self.book);
