@@ -19,6 +19,7 @@ mod input;
 mod manual;
 mod network;
 mod output;
+mod oversight;
 mod places;
 mod progress;
 mod refusal;

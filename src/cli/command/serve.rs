@@ -22,6 +22,7 @@ use crate::audit::{Entry, Event};
 use crate::broker::allowance::Defaults;
 use crate::broker::traffic::{Book, RunTokens, Selection, Source, Traffic};
 use crate::cli::context::Context;
+use crate::cli::oversight::{Watched, oversight};
 use crate::cli::{gateway, output};
 use crate::error::{Error, Kind, Result};
 use crate::files::{self, PathContext};
@@ -122,13 +123,14 @@ pub fn run(args: &ServeArgs, context: &Context) -> Result<()> {
         client: context.client(),
         clock: gateway::clock,
     };
-    let watched = gateway::Watched {
+    let watched = Watched {
         policy: args.policy.as_deref(),
         defaults: Defaults::OfService,
         keep: args.keep.0,
+        command: COMMAND,
         is_isolated: false,
     };
-    let oversight = gateway::oversight(&watched, context)?;
+    let oversight = oversight(&watched, context)?;
     let tokens = RunTokens::default();
     let traffic = Arc::new(Traffic::new(source, oversight, tokens, book));
     let is_tls = tls.is_some();
