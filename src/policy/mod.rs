@@ -9,6 +9,8 @@ mod allowed;
 mod body;
 mod decide;
 mod glob;
+mod json;
+mod number;
 mod period;
 mod route;
 mod rule;
