@@ -61,10 +61,6 @@ impl Globs {
         self.0.iter().map(Glob::as_str)
     }
 
-    pub(super) fn iter(&self) -> std::slice::Iter<'_, Glob> {
-        self.0.iter()
-    }
-
     /// What alone they match, where that can be listed.
     pub(super) fn literals(&self) -> Option<Vec<&str>> {
         self.0.iter().map(Glob::literal).collect()
@@ -110,8 +106,14 @@ impl Glob {
         })
     }
 
+    /// The same, shown as a person wrote it.
+    pub(super) fn written_as(mut self, text: &str) -> Self {
+        self.written = text.into();
+        self
+    }
+
     /// The pattern as it was written.
-    pub(super) fn as_str(&self) -> &str {
+    fn as_str(&self) -> &str {
         &self.written
     }
 
@@ -130,8 +132,11 @@ impl Glob {
     }
 
     /// What alone it matches, where that is one text.
-    fn literal(&self) -> Option<&str> {
-        matches!(self.rest, Rest::Nothing).then_some(&*self.written)
+    pub(super) fn literal(&self) -> Option<&str> {
+        match self.rest {
+            Rest::Nothing => std::str::from_utf8(&self.prefix).ok(),
+            _ => None,
+        }
     }
 }
 
