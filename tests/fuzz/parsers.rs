@@ -18,6 +18,7 @@ use vault::provider::{Catalog, Host, HostName, Template, Verify};
 use vault::scan::Scanner;
 use vault::seal::{Fingerprint, IdentityFile, Opener, Prompts, Recipient, VaultKey};
 use vault::secret::Secret;
+use vault::usage::meter::{Meter, Shape, SocketMeter, with_usage_asked};
 use vault::vault::{Document, Sealed};
 use zeroize::Zeroizing;
 
@@ -33,7 +34,7 @@ const WORK: u8 = 2;
 pub type Parser = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
 
 /// All of them.
-pub const PARSERS: [Parser; 15] = [
+pub const PARSERS: [Parser; 16] = [
     ("vault_file", vault_file, seeds::vault_files),
     ("sealed", sealed, seeds::sealed),
     ("document", document, seeds::documents),
@@ -47,6 +48,7 @@ pub const PARSERS: [Parser; 15] = [
     ("tokens", tokens, seeds::tokens),
     ("pasted", pasted, seeds::pasted),
     ("redacted", redacted, seeds::redacted),
+    ("meter", meter, seeds::metered),
     ("heads", gateway::heads, gateway::head_seeds),
     ("gateway", gateway::gateway, gateway::seeds),
 ];
@@ -243,6 +245,66 @@ pub fn pasted(bytes: &[u8]) {
 
 /// A key that must not be seen behind a redactor.
 const CANARY: &str = "FAKE-canary/0123456789+abcdef";
+
+/// An answer that tokens are counted in, what comes over a socket, and a
+/// request that usage is asked for in. The input: the shape, the framing, how
+/// large the pieces are, and the text.
+pub fn meter(bytes: &[u8]) {
+    let [shape, kind, size, text @ ..] = bytes else {
+        return;
+    };
+    let shapes = [
+        Shape::OpenAi,
+        Shape::Anthropic,
+        Shape::Gemini,
+        Shape::Mistral,
+        Shape::Cohere,
+        Shape::Ollama,
+    ];
+    let kinds = [
+        "application/json",
+        "text/event-stream",
+        "application/x-ndjson",
+    ];
+    let provider: ProviderName = ["openai", "xai"][usize::from(*shape) % 2]
+        .parse()
+        .expect("they are names");
+    let shape = shapes[usize::from(*shape) % shapes.len()];
+    let kind = kinds[usize::from(*kind) % kinds.len()];
+    let read = |size: usize| {
+        let meter = Meter::new(shape, &provider, Some(kind), 200);
+        let mut meter = meter.expect("answers of this kind are read");
+        let mut socket = SocketMeter::new(shape, &provider);
+        for piece in text.chunks(size) {
+            meter.feed(piece);
+            socket.feed(piece);
+        }
+        (meter.finish(true), socket.finish())
+    };
+    let whole = read(text.len().max(1));
+    assert_eq!(
+        whole,
+        read(usize::from(*size) + 1),
+        "pieces count otherwise"
+    );
+    for tokens in [whole.0.tokens, whole.1.tokens].into_iter().flatten() {
+        let parts = tokens.cached + tokens.cache_write + tokens.cache_write_long;
+        assert!(parts <= tokens.input && tokens.reasoning <= tokens.output);
+    }
+
+    if let Some(asked) = with_usage_asked(text) {
+        let parse = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text);
+        // Some JSON is too deep for a value.
+        if let Ok(mut asked) = parse(&asked) {
+            let options = asked["stream_options"].take();
+            assert_eq!(options["include_usage"], true);
+            let mut was = parse(text).expect("what was added is not deep");
+            was["stream_options"].take();
+            assert_eq!(asked, was);
+        }
+        assert_eq!(with_usage_asked(&asked), None);
+    }
+}
 
 /// An answer of an upstream that sends keys back. The input: how the body is
 /// coded, where it is cut, forms up to the first line feed, and the text.
@@ -493,6 +555,25 @@ pub mod seeds {
             "{\"tokens\":{\"id_token\":\"a.e30.c\",\"access_token\":\"a.e30.c\",\"refresh_token\":\"FAKE\"},\"last_refresh\":\"2026-11-01T10:00:00Z\"}",
         ]
         .map(|text| text.as_bytes().to_vec())
+        .to_vec()
+    }
+
+    /// Each framing, a socket, and a request.
+    pub fn metered() -> Vec<Vec<u8>> {
+        let done = br#"{"type":"response.done","response":{"usage":{"input_tokens":9,"output_tokens":2}}}"#;
+        let length = u8::try_from(done.len()).expect("it is short");
+        [
+            (0, 0, br#"{"model":"m","choices":[{"message":{"content":"a \"b\" \\"}}],"usage":{"prompt_tokens":11,"completion_tokens":14,"total_tokens":25,"prompt_tokens_details":{"cached_tokens":4},"completion_tokens_details":{"reasoning_tokens":6}}}"#.to_vec()),
+            (1, 1, b"event: message_start\r\ndata: {\"type\":\"message_start\",\"message\":{\"model\":\"m\",\"usage\":{\"input_tokens\":25,\"cache_read_input_tokens\":7,\"cache_creation\":{\"ephemeral_1h_input_tokens\":3},\"output_tokens\":1}}}\r\n\r\ndata: {\"type\":\"message_stop\"}\r\n\r\n".to_vec()),
+            (2, 0, br#"[{"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":8,"promptTokensDetails":[{"modality":"AUDIO","tokenCount":3}]}},{"modelVersion":"m"}]"#.to_vec()),
+            (3, 1, b"\xef\xbb\xbf: x\ndata: {\"usage\":\ndata: {\"cost\":1.5e-7}}\n\ndata: [DONE]\n\n".to_vec()),
+            (4, 0, br#"{"meta":{"billed_units":{"input_tokens":3.0}}}"#.to_vec()),
+            (5, 2, b"{\"done\":false}\n{\"done\":true,\"eval_count\":3}\n".to_vec()),
+            (0, 0, [&[0x81, length], done.as_slice()].concat()),
+            (0, 0, br#"{"stream":true,"messages":[],"stream_options":{"a":1}}"#.to_vec()),
+            (0, 0, br#" {"stream":true,"prompt":""} "#.to_vec()),
+        ]
+        .map(|(shape, kind, text)| [&[shape, kind, 2], text.as_slice()].concat())
         .to_vec()
     }
 

@@ -16,8 +16,8 @@ const LONGEST: usize = 128;
 const DEEPEST: usize = 8;
 /// How much is looked through at a time where nothing is nested or quoted.
 const BLOCK: usize = 32;
-/// How many times eight bytes are looked at before a text is a long one.
-const NEAR: usize = 3;
+/// How long a text is that is found without `memchr`: most names are.
+const NEAR: usize = 24;
 /// How many bytes are looked at one by one before that.
 const STEPS: usize = 12;
 
@@ -281,11 +281,11 @@ impl Scanner {
         while let Some(found) = next_of_structure(bytes, at) {
             at = found + 1;
             match bytes[found] {
-                b'"' => match end_of_text(&bytes[at..], &mut self.is_escaped) {
-                    Some(length) => at += length + 1,
+                b'"' => match quoted(bytes, found) {
+                    Some((_, end)) => at = end,
                     None => {
                         self.state = State::InTextOver;
-                        return bytes.len();
+                        return at;
                     }
                 },
                 b'{' | b'[' => self.over = self.over.saturating_add(1),
@@ -330,20 +330,46 @@ fn after_blanks(bytes: &[u8], mut at: usize) -> usize {
 
 /// A text that begins here, and where what follows its quote stands; `None`
 /// where it is none, or not whole.
+#[inline(always)]
 fn quoted(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
-    if bytes.get(at) != Some(&b'"') {
+    let (b'"', rest) = bytes.get(at..)?.split_first()? else {
         return None;
-    }
-    let rest = &bytes[at + 1..];
-    let length = end_of_text(rest, &mut false)?;
+    };
+    let length = match near_quote(rest) {
+        Some(length) => length,
+        None => end_of_text(rest, &mut false)?,
+    };
     Some((&rest[..length], at + length + 2))
+}
+
+/// Where the quote stands that ends a text of a few bytes. Most are such, and
+/// for them a call to `memchr` costs more than it saves.
+#[inline(always)]
+fn near_quote(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const QUOTES: u64 = u64::from_ne_bytes([b'"'; 8]);
+    let near: &[u8; NEAR] = bytes.first_chunk()?;
+    let (eights, _) = near.as_chunks::<8>();
+    for (index, eight) in eights.iter().enumerate() {
+        let differing = u64::from_le_bytes(*eight) ^ QUOTES;
+        // The lowest high bit stands in the first byte that is zero.
+        let zeros = differing.wrapping_sub(ONES) & !differing & (ONES << 7);
+        if zeros != 0 {
+            let quote = index * 8 + zeros.trailing_zeros() as usize / 8;
+            let is_escaped = quote > 0 && near[quote - 1] == b'\\';
+            return (!is_escaped).then_some(quote);
+        }
+    }
+    None
 }
 
 /// Where the quote stands that ends a text; `is_escaped` tells of backslashes
 /// that stood before these bytes, and afterwards of those at their end.
+#[inline(never)]
 fn end_of_text(bytes: &[u8], is_escaped: &mut bool) -> Option<usize> {
     let mut at = 0;
-    while let Some(quote) = next_quote(bytes, at) {
+    while let Some(found) = memchr(b'"', &bytes[at..]) {
+        let quote = at + found;
         if !ends_escaped(&bytes[at..quote], at == 0 && *is_escaped) {
             *is_escaped = false;
             return Some(quote);
@@ -352,24 +378,6 @@ fn end_of_text(bytes: &[u8], is_escaped: &mut bool) -> Option<usize> {
     }
     *is_escaped = ends_escaped(&bytes[at..], at == 0 && *is_escaped);
     None
-}
-
-/// Where the next quote stands.
-fn next_quote(bytes: &[u8], mut at: usize) -> Option<usize> {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const QUOTES: u64 = u64::from_ne_bytes([b'"'; 8]);
-    // Most of the time it is near, nearer than a call to `memchr` pays.
-    let (eights, _) = bytes[at..].as_chunks();
-    for eight in eights.iter().take(NEAR) {
-        let differing = u64::from_le_bytes(*eight) ^ QUOTES;
-        // The lowest high bit stands in the first byte that is zero.
-        let zeros = differing.wrapping_sub(ONES) & !differing & (ONES << 7);
-        if zeros != 0 {
-            return Some(at + zeros.trailing_zeros() as usize / 8);
-        }
-        at += 8;
-    }
-    memchr(b'"', &bytes[at..]).map(|found| at + found)
 }
 
 /// Whether an odd number of backslashes ends these bytes, of which
