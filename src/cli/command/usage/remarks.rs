@@ -36,8 +36,8 @@ impl Remarks<'_> {
         let range = self.range.shown();
         let mut lines = vec![match sum.requests {
             0 => format!(
-                "Nothing was recorded from {range} (UTC). Requests through `vault run` and \
-                 `vault serve` are."
+                "Nothing was recorded from {range} (UTC). Requests are that go through \
+                 `vault run` and `vault serve`."
             ),
             more => format!("{} from {range} (UTC).", counted(more, "request")),
         }];
@@ -75,14 +75,12 @@ impl Remarks<'_> {
         if models.len() > NAMED {
             names.push(format!("{} more", models.len() - NAMED));
         }
-        let verb = if sum.unpriced_requests == 1 {
-            "has"
-        } else {
-            "have"
+        let (has, is) = match sum.unpriced_requests {
+            1 => ("has", "is"),
+            _ => ("have", "are"),
         };
         format!(
-            "{} of {} {verb} no price ({}): what they cost comes on top (+). Give \
-             prices in {}",
+            "{} of {} {has} no price ({}) and {is} not in the cost (+). Add prices in {}",
             grouped(sum.unpriced_requests),
             counted(sum.requests, "request"),
             names.join(", "),
@@ -131,8 +129,8 @@ mod tests {
         assert_eq!(
             said(&models, 1),
             "340 requests from 2026-11-01 to 2026-11-20 (UTC).\n\
-             13 of 340 requests have no price (own, no model, a, 1 more): what they cost comes \
-             on top (+). Give prices in /c/prices.json\n\
+             13 of 340 requests have no price (own, no model, a, 1 more) and are not in the \
+             cost (+). Add prices in /c/prices.json\n\
              2 answers ended early; more may have been used than was counted.\n\
              1 request is missing: too many came at once to be recorded."
         );
