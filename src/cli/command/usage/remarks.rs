@@ -6,6 +6,7 @@ use super::measure::total;
 use super::number::{counted, grouped};
 use super::when::Range;
 use crate::cli::output::Output;
+use crate::text::printable;
 use crate::usage::Row;
 
 /// What is known of a report.
@@ -69,7 +70,8 @@ impl Remarks<'_> {
             .take(NAMED)
             .map(|row| match row.key == crate::usage::NO_MODEL {
                 true => "no model".to_owned(),
-                false => row.key.clone(),
+                // A line feed in it would be one in the sentence.
+                false => printable(&row.key).into_owned(),
             })
             .collect();
         if models.len() > NAMED {
@@ -134,6 +136,8 @@ mod tests {
              2 answers ended early; more may have been used than was counted.\n\
              1 request is missing: too many came at once to be recorded."
         );
+        let hostile = said(&[model("a\nError: b\x1b[2J", 1, 1)], 0);
+        assert!(hostile.contains("(a\\nError: b\\u{1b}[2J)"), "{hostile}");
         assert!(said(&[], 0).starts_with("Nothing was recorded from 2026-11-01"));
     }
 }

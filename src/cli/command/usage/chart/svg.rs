@@ -197,12 +197,9 @@ impl Page<'_> {
         let chart = self.chart;
         let left = WIDTH - MARGIN - LEGEND;
         let (name_at, end) = (number(left + 22.0), number(WIDTH - MARGIN));
-        let largest = chart.series.iter().map(|series| series.total).max();
         for (at, series) in chart.series.iter().enumerate() {
             let y = TOP + 6.0 + LEGEND_LINE * at as f64;
-            let amount = chart
-                .measure
-                .shown_beside(series.total, largest.unwrap_or(0));
+            let amount = chart.measure.shown_beside(series.total, chart.total);
             let room = LEGEND - 22.0 - 14.0 - LETTER * amount.chars().count() as f64;
             let (swatch_x, swatch_y) = (number(left), number(y - 6.0));
             let base = number(y + 4.5);
