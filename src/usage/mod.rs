@@ -7,6 +7,7 @@
 mod event;
 mod ledger;
 mod money;
+mod price;
 mod query;
 mod recorder;
 mod store;
@@ -14,6 +15,7 @@ mod store;
 pub use self::event::{Event, Metered, Tokens};
 pub use self::ledger::{Ledger, Spent, Stopped};
 pub use self::money::Nano;
+pub use self::price::{BadPrices, Prices};
 pub use self::query::{Bucket, By, NO_MODEL, Point, Query, Report, Row, rows, series};
 pub use self::recorder::{Clock, Recorder, Settings, Warn};
 pub use self::store::{BadStore, roll_up};

@@ -4,41 +4,13 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use super::super::event::{Metered, Tokens};
+use super::super::event::sample as event;
 use super::super::ledger::Stopped;
-use super::super::money::Nano;
 use super::super::query::{By, Query, rows};
 use super::*;
 use crate::policy::Period;
 
 const MONDAY: &str = "2026-08-17T10:59:59Z";
-
-pub(in crate::usage) fn event(at: Timestamp, agent: &str, connection: &str) -> Event {
-    let (provider, name) = connection.split_once('/').unwrap();
-    let id = crate::name::ConnectionId {
-        provider: provider.parse().unwrap(),
-        connection: name.parse().unwrap(),
-    };
-    Event {
-        at,
-        agent: agent.into(),
-        connection: Arc::new(id),
-        method: "POST".into(),
-        endpoint: "/v1/chat/completions".to_owned(),
-        status: 200,
-        took: Duration::from_millis(12),
-        metered: Metered {
-            model: Some("gpt-5".to_owned()),
-            tokens: Some(Tokens {
-                input: 10,
-                output: 5,
-                ..Tokens::default()
-            }),
-            ..Metered::default()
-        },
-        cost: Some(Nano(62_500)),
-    }
-}
 
 /// A recorder, what it said, and the clock that it goes by.
 struct Setting {

@@ -206,3 +206,6 @@ fn make_private(path: &Path) -> Result<(), FileError> {
         Err(error) => Err(failed(error)),
     }
 }
+
+#[cfg(test)]
+mod tests;
