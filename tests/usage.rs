@@ -274,8 +274,8 @@ total             6  5.00k     250   2.00k  $1.85+
         run.stderr,
         format!(
             "6 requests from 2025-11-01 to 2025-11-30 (UTC).\n\
-             1 of 6 requests has no price (=cmd|'x'!A1) and is not in the cost (+). Add prices \
-             in {}\n\
+             1 of 6 requests has no price (=cmd|'x'!A1) and is not in the cost. Add prices \
+             for later ones in {}\n\
              1 answer ended early; more may have been used than was counted.\n",
             prices.display()
         )

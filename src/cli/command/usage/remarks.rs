@@ -82,7 +82,8 @@ impl Remarks<'_> {
             _ => ("have", "are"),
         };
         format!(
-            "{} of {} {has} no price ({}) and {is} not in the cost (+). Add prices in {}",
+            "{} of {} {has} no price ({}) and {is} not in the cost. Add prices for later ones \
+             in {}",
             grouped(sum.unpriced_requests),
             counted(sum.requests, "request"),
             names.join(", "),
@@ -132,7 +133,7 @@ mod tests {
             said(&models, 1),
             "340 requests from 2026-11-01 to 2026-11-20 (UTC).\n\
              13 of 340 requests have no price (own, no model, a, 1 more) and are not in the \
-             cost (+). Add prices in /c/prices.json\n\
+             cost. Add prices for later ones in /c/prices.json\n\
              2 answers ended early; more may have been used than was counted.\n\
              1 request is missing: too many came at once to be recorded."
         );
