@@ -6,13 +6,13 @@
 mod support;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty};
 use serde_json::Value;
 
+use support::mounts::in_own_mounts;
 use support::{Finished, TestEnvironment, mode};
 
 fn log(made: &TestEnvironment) -> PathBuf {
@@ -635,7 +635,17 @@ fn a_log_that_cannot_be_written_stops_nothing_and_is_told_of() {
         .ok()
         .says(contains("Warning:"));
     // Two lines that fail are one trouble.
-    let run = made.vault(["run", "--only", "openai/team", "--mode", "env", "--", "true"]).ok();
+    let run = made
+        .vault([
+            "run",
+            "--only",
+            "openai/team",
+            "--mode",
+            "env",
+            "--",
+            "true",
+        ])
+        .ok();
     assert_eq!(run.stderr.matches("audit log").count(), 1, "{run}");
     made.vault(["audit", "verify"]).fails(1);
 }
@@ -655,29 +665,46 @@ fn a_full_disk_leaves_no_half_line() {
     made.vault(["audit", "verify"]).ok();
 }
 
+/// Reads a key where the home is read-only, and says so with `more`.
+fn read_only(made: &TestEnvironment, more: &str) -> Option<Finished> {
+    let script = format!(
+        "mount --bind \"$1\" \"$1\"; mount -o remount,ro,bind \"$1\"
+         \"$0\" get openai --field api_key --show-secret {more} >/dev/null"
+    );
+    let run = in_own_mounts(made, &script)?;
+    assert_eq!(run.code, Some(0), "{run}");
+    Some(run)
+}
+
 #[test]
 fn a_home_that_never_had_a_log_and_is_read_only_is_no_trouble() {
     let made = with_keys();
-    let state = made.home().join("state");
-    fs::remove_dir_all(&state).unwrap();
-    let home = made.home().to_owned();
-    let closed = |mode| fs::set_permissions(&home, fs::Permissions::from_mode(mode)).unwrap();
-    closed(0o500);
-    let probe = home.join("probe");
-    if fs::write(&probe, "").is_ok() {
-        fs::remove_file(&probe).unwrap();
-        closed(0o700);
-        support::skip("a user without rights", "root writes everywhere");
+    fs::remove_dir_all(made.home().join("state")).unwrap();
+    let Some(run) = read_only(&made, "") else {
         return;
-    }
-    let get = ["get", "openai", "--field", "api_key", "--show-secret"];
-    made.vault(get).asks_for_secrets().ok().says(is_empty());
-    made.vault(get)
-        .arg("--verbose")
-        .asks_for_secrets()
-        .ok()
-        .says(contains("no audit log"));
-    closed(0o700);
+    };
+    run.says(is_empty());
+    read_only(&made, "--verbose")
+        .unwrap()
+        .says(contains("There is no audit log"));
+    // An empty folder is no memory of one.
+    support::make_folder(&made.home().join("state"));
+    read_only(&made, "").unwrap().says(is_empty());
+}
+
+#[test]
+fn a_home_that_had_a_log_and_is_read_only_is_told_of() {
+    let made = with_keys();
+    let Some(run) = read_only(&made, "") else {
+        return;
+    };
+    run.says(contains("This is not in the audit log."));
+    // Its pin tells that there was one.
+    fs::remove_file(log(&made)).unwrap();
+    fs::remove_file(head(&made)).unwrap();
+    read_only(&made, "")
+        .unwrap()
+        .says(contains("This is not in the audit log."));
 }
 
 #[test]
