@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::command::{
     agent, backups, ca, completions, connection, doctor, export, get, history, import, init, list,
-    login, logout, man, provider, rekey, run, scan, secret, serve, unlock, verify,
+    login, logout, man, provider, rekey, rule, run, scan, secret, serve, unlock, verify,
 };
 use super::global::Global;
 
@@ -111,6 +111,8 @@ pub enum Command {
     Inspect(provider::InspectArgs),
     /// Give programs access to the gateway, each with a token of its own
     Agent(agent::AgentArgs),
+    /// Look at what agents may do through the gateway
+    Rule(rule::RuleArgs),
     /// Print the certificate that clients of `serve` trust
     Ca(ca::CaArgs),
     /// Take in the keys of a .env file, a JSON file or an authsome home

@@ -106,6 +106,7 @@ fn run(command: args::Command, context: &context::Context) -> Result<u8> {
         Command::Inspect(args) => command::provider::inspect(&args, context),
         Command::Serve(args) => command::serve::run(&args, context),
         Command::Agent(args) => command::agent::run(&args, context),
+        Command::Rule(args) => command::rule::run(&args, context),
         Command::Ca(args) => command::ca::run(&args, context),
         Command::Import(args) => command::import::run(&args, context),
         Command::Scan(args) => return command::scan::run(&args, context),

@@ -25,6 +25,8 @@ pub struct Places {
     pub identity: PathBuf,
     /// The user's provider definitions.
     pub providers: PathBuf,
+    /// What agents may do.
+    pub policy: PathBuf,
     /// Pins, usage, audit.
     pub state: PathBuf,
     /// Sockets.
@@ -63,6 +65,7 @@ impl Places {
             backups: Some(home.join("backups")),
             identity: home.join("identity.txt"),
             providers: home.join("providers"),
+            policy: home.join("policy.json"),
             state: home.join("state"),
             runtime: home.join("state"),
             temporary,
@@ -83,6 +86,7 @@ impl Places {
             backups: Some(data.join("backups")),
             identity: folders.config_dir().join("identity.txt"),
             providers: folders.config_dir().join("providers"),
+            policy: folders.config_dir().join("policy.json"),
             state: folders
                 .state_dir()
                 .map_or_else(|| data.join("state"), Path::to_owned),
@@ -93,7 +97,7 @@ impl Places {
 
     /// Everything that is ours alone, but for the vault file.
     pub fn own(&self) -> impl Iterator<Item = &Path> {
-        let folders = [&self.identity, &self.providers, &self.state];
+        let folders = [&self.identity, &self.providers, &self.policy, &self.state];
         let sockets = [&self.runtime, &self.temporary];
         let all = folders.into_iter().chain(sockets).chain(&self.backups);
         all.map(PathBuf::as_path)
@@ -145,6 +149,7 @@ mod tests {
         assert_eq!(places.file, Path::new("/h/vault.age"));
         assert_eq!(places.identity, Path::new("/h/identity.txt"));
         assert_eq!(places.providers, Path::new("/h/providers"));
+        assert_eq!(places.policy, Path::new("/h/policy.json"));
         assert_eq!(places.backups.as_deref(), Some(Path::new("/h/backups")));
         assert_eq!(places.state, Path::new("/h/state"));
     }

@@ -202,6 +202,11 @@ fn no_form_of_a_secret_comes_through_whatever_surrounds_it() {
 }
 
 #[test]
+fn a_policy_of_any_bytes_is_read_or_refused_and_judges_any_body() {
+    run("policy");
+}
+
+#[test]
 fn heads_authorities_paths_and_codings_of_any_bytes_are_read_or_refused() {
     run("heads");
 }
