@@ -105,7 +105,7 @@ impl Places {
 
     /// Everything that is ours alone, but for the vault file.
     pub fn own(&self) -> impl Iterator<Item = &Path> {
-        let folders = [&self.identity, &self.providers, &self.state];
+        let folders = [&self.identity, &self.providers, &self.policy, &self.state];
         let sockets = [&self.runtime, &self.temporary, &self.shortest];
         let all = folders.into_iter().chain(sockets).chain(&self.backups);
         all.map(PathBuf::as_path)
@@ -161,6 +161,7 @@ mod tests {
         assert_eq!(places.file, Path::new("/h/vault.age"));
         assert_eq!(places.identity, Path::new("/h/identity.txt"));
         assert_eq!(places.providers, Path::new("/h/providers"));
+        assert_eq!(places.policy, Path::new("/h/policy.json"));
         assert_eq!(places.backups.as_deref(), Some(Path::new("/h/backups")));
         assert_eq!(places.state, Path::new("/h/state"));
     }

@@ -12,8 +12,9 @@ use vault::credential::{Value, echo};
 use vault::flow::authorize::Attempt;
 use vault::flow::{Server, Step, Tokens, codex};
 use vault::gateway::decode::{Coding, Decoder};
-use vault::name::{ConnectionRef, FieldName, ProviderName, Target, VariableName};
+use vault::name::{ConnectionId, ConnectionRef, FieldName, ProviderName, Target, VariableName};
 use vault::net::{Address, Answer, Proxies, ProxyVariables};
+use vault::policy::{Action, Body, Facts, JsonBody, Policy, Verdict};
 use vault::provider::{Catalog, Host, HostName, Template, Verify};
 use vault::scan::Scanner;
 use vault::seal::{Fingerprint, IdentityFile, Opener, Prompts, Recipient, VaultKey};
@@ -34,7 +35,7 @@ const WORK: u8 = 2;
 pub type Parser = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
 
 /// All of them.
-pub const PARSERS: [Parser; 16] = [
+pub const PARSERS: [Parser; 17] = [
     ("vault_file", vault_file, seeds::vault_files),
     ("sealed", sealed, seeds::sealed),
     ("document", document, seeds::documents),
@@ -49,6 +50,7 @@ pub const PARSERS: [Parser; 16] = [
     ("pasted", pasted, seeds::pasted),
     ("redacted", redacted, seeds::redacted),
     ("meter", meter, seeds::metered),
+    ("policy", policy, seeds::policies),
     ("heads", gateway::heads, gateway::head_seeds),
     ("gateway", gateway::gateway, gateway::seeds),
 ];
@@ -431,6 +433,62 @@ pub fn scanned(bytes: &[u8]) {
     }
 }
 
+/// A policy, and behind a line `--` a body that it judges. What `serde_json`
+/// takes for no JSON is never judged as such, and no body is asked for twice.
+pub fn policy(bytes: &[u8]) {
+    let border = bytes.windows(4).position(|four| four == b"\n--\n");
+    let (text, body) = bytes.split_at(border.unwrap_or(bytes.len()));
+    let body = body.get(4..).unwrap_or_default();
+    let read = JsonBody::read(body);
+    if let Ok(json) = &read {
+        let theirs = serde_json::from_slice::<serde_json::Value>(body);
+        let is_large = |error: &serde_json::Error| error.to_string().contains("out of range");
+        assert!(theirs.map_or_else(|error| is_large(&error), |_| true));
+        let _ = (json.model(), json.member("/messages/0/role"));
+    }
+    let policy = match Policy::parse(&String::from_utf8_lossy(text)) {
+        Ok(policy) => policy,
+        Err(bad) => {
+            assert!(bad.line > 0 && bad.column > 0 && !bad.what.is_empty());
+            return;
+        }
+    };
+    let id = ConnectionId {
+        provider: "openai".parse().expect("it is a name"),
+        connection: "team".parse().expect("it is a name"),
+    };
+    let path = String::from_utf8_lossy(body);
+    for (connection, path) in [
+        (Some(&id), Some("/v1/chat/completions")),
+        (Some(&id), Some(path.as_ref())),
+        (None, None),
+    ] {
+        let mut facts = Facts {
+            agent: "ci",
+            connection,
+            host: "api.openai.com",
+            method: "POST",
+            path,
+            body: Body::Unread,
+        };
+        let early = policy.decide(&facts);
+        facts.body = match &read {
+            Ok(json) => Body::Json(json),
+            Err(_) => Body::Unreadable,
+        };
+        let Verdict::Decided(late) = policy.decide(&facts) else {
+            panic!("a body that is here is asked for");
+        };
+        assert!(!late.is_unreadable || late.action == Action::Deny);
+        if let Verdict::Decided(early) = early {
+            assert_eq!(
+                early.action, late.action,
+                "it was said not to depend on the body"
+            );
+        }
+    }
+}
+
 /// Inputs that parse, so that what is made from them gets past the first line.
 pub mod seeds {
     use super::{KEY, WORK, key};
@@ -476,6 +534,23 @@ pub mod seeds {
             format!("# created: now\n\n{KEY}\n").into_bytes(),
             b"AGE-PLUGIN-YUBIKEY-1QQPSYQVZQ\n".to_vec(),
             encrypted.into_bytes(),
+        ]
+    }
+
+    /// Everything that a policy may hold, with a body that it is about.
+    pub fn policies() -> Vec<Vec<u8>> {
+        let policy = r#"{"$schema": "x", "default": "deny", // all
+"rules": [{"name": "a", "agent": "c*", "connection": "openai/*", "method": ["POST"], "path": "/v1/**/completions", "action": "allow"},
+{"provider": ["openai"], "host": "**.openai.com", "body": {"/model": ["gpt-5*-pro", null], "/max_tokens": {">": 8e3, "<=": 1e9}}, "action": "approve", "timeout": "3m"},],
+"limits": [{"requests": 100, "tokens": 5, "per": "60s"}], "budgets": [{"usd": "5.00", "per": "day"}, {"usd": 0.1, "per": "hour"}],
+"routes": {"default": [{"model": "llama*", "to": "ollama", "fallback": ["a/b"], "rename": "x"}]}, "notify": "cat", "ask_for_usage": true}"#;
+        let body = r#"{"model": "gpt-5.4-pro", "max_tokens": 9000.5, "stream": true, "messages": [{"role": "user", "content": "\ud83d\ude00 \u0061"}]}"#;
+        vec![
+            format!("{policy}\n--\n{body}").into_bytes(),
+            format!(
+                "{{\"rules\":[{{\"path\":\"/a/*b**/c/**\",\"action\":\"deny\"}}]}}\n--\n/a/xb/c;d/"
+            )
+            .into_bytes(),
         ]
     }
 
