@@ -4,6 +4,7 @@
 //! Everything made here is 0600 or 0700 from its first instant, whatever the
 //! umask is. Every error names its path.
 
+pub mod socket;
 mod staged;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
