@@ -719,6 +719,7 @@ fn a_notify_command_gets_the_facts_and_nothing_else() {
 fn a_notify_command_that_hangs_holds_nothing_up_and_ends_with_the_gateway() {
     let script = "echo $$ > \"$OUT/id\"; sleep 1000 & echo $! > \"$OUT/child\"; wait";
     let (scene, out) = notifying(script);
+    let begun = Instant::now();
     let asked = scene.gateway.ask(Ask {
         // More than a pipe holds, and nobody reads it.
         rules: vec!["\u{1}".repeat(2000); 100],
@@ -732,6 +733,8 @@ fn a_notify_command_that_hangs_holds_nothing_up_and_ends_with_the_gateway() {
     scene.gateway.approvals.stop();
     wait_until("its end", || test_kill_process(shell).is_err());
     wait_until("its child's end", || is_gone(child));
+    // Not by its own time, which is 30 s.
+    assert!(begun.elapsed() < Duration::from_secs(20));
     assert!(scene.gateway.warned.try_recv().is_err());
 }
 
@@ -814,7 +817,7 @@ fn another_user_is_told_nothing_and_not_believed() {
     let mut line = String::new();
     said.read_line(&mut line).unwrap();
     assert_eq!(line, "b''\n");
-    let error = vault::process::socket::connect(&theirs, PATIENCE).unwrap_err();
+    let error = vault::files::socket::connect(&theirs, PATIENCE).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
     stranger.kill().unwrap();
     stranger.wait().unwrap();

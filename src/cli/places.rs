@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 
 use super::environment::Environment;
 use crate::error::{Error, Kind, Result};
+use crate::files::socket::PrivateSocket;
 use crate::process;
-use crate::process::socket::PrivateSocket;
 
 /// The places of one user, or of one `VAULT_HOME`.
 #[derive(Debug, Clone)]
@@ -192,7 +192,7 @@ mod tests {
         let socket = long.session_socket(Path::new("/v"));
         assert!(socket.starts_with("/t"), "{}", socket.display());
         assert!(
-            socket.as_os_str().len() <= crate::process::socket::LONGEST,
+            socket.as_os_str().len() <= crate::files::socket::LONGEST,
             "{}",
             socket.display()
         );

@@ -238,7 +238,7 @@ mod tests {
             settings: Settings {
                 folders: Vec::new(),
                 notify: Arc::new(|| None),
-                environment: std::env::vars_os().collect(),
+                environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
                 is_verbose: false,
                 audit: Arc::new(|_| {}),
                 warn: Arc::new(|_| {}),
