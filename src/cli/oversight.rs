@@ -2,7 +2,7 @@
 //! who approves, and where its usage and its audit lines go.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -57,10 +57,17 @@ pub fn oversight(watched: &Watched<'_>, context: &Context) -> Result<Oversight> 
         }
     });
     let told = Arc::clone(&tell);
+    // What was approved ahead was so under other rules.
+    let forgetful = Arc::new(OnceLock::new());
+    let reloaded = Arc::clone(&forgetful);
     let news = Box::new(move |news: &News| {
         match news {
             News::Broken { .. } => output.warn(&news.to_string()),
             _ => output.note(&news.to_string()),
+        }
+        if let (News::Reloaded { .. }, Some(approvals)) = (news, reloaded.get()) {
+            let approvals: &Arc<Approvals> = approvals;
+            approvals.forget();
         }
         if let Some(entry) = news_entry(news, command) {
             told(&entry);
@@ -85,6 +92,8 @@ pub fn oversight(watched: &Watched<'_>, context: &Context) -> Result<Oversight> 
             Arc::new(move |decided: Decided| tell(&decision(&decided, command)))
         },
     )?;
+    let approvals = Arc::new(approvals);
+    let _ = forgetful.set(Arc::clone(&approvals));
     Ok(Oversight {
         policy,
         allowance: Allowance::new(watched.defaults, Some(ledger)),
@@ -105,6 +114,7 @@ fn news_entry(news: &News, command: &'static str) -> Option<Entry> {
         } => entry
             .with("file", path)
             .with("sha256", digest)
+            .with_number("rules", counts.rules as u64)
             .with_number("limits", counts.limits as u64)
             .with_number("budgets", counts.budgets as u64)
             .with_number("routes", counts.routes as u64),

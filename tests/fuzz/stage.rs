@@ -62,7 +62,7 @@ fn watched(folder: &std::path::Path) -> Oversight {
     Oversight {
         policy: Arc::new(policy.expect("none is there")),
         allowance: Allowance::new(Defaults::None, None),
-        approvals,
+        approvals: Arc::new(approvals),
         recorder,
         prices: Prices::embedded(),
     }

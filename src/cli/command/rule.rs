@@ -1,5 +1,7 @@
 //! `rule`: what agents may do, as `policy.json` says it.
 
+mod test;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -18,7 +20,7 @@ use crate::text::counted;
 #[derive(Debug, Args)]
 #[command(
     after_help = "The rules are in policy.json, beside the providers folder. Without that file \
-everything is allowed.\n\nExamples:\n  vault rule list\n  vault rule check policy.json"
+everything is allowed.\n\nExamples:\n  vault rule list\n  vault rule check policy.json\n  vault rule test --agent ci --method POST --url https://api.openai.com/v1/responses"
 )]
 pub struct RuleArgs {
     #[command(subcommand)]
@@ -39,14 +41,17 @@ enum Action {
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
     },
+    Test(test::TestArgs),
 }
 
 /// Does what was asked.
-pub fn run(args: &RuleArgs, context: &Context) -> Result<()> {
+pub fn run(args: &RuleArgs, context: &Context) -> Result<u8> {
     match &args.action {
-        Action::List => list(context),
-        Action::Check { file } => check(file.as_deref(), context),
+        Action::List => list(context)?,
+        Action::Check { file } => check(file.as_deref(), context)?,
+        Action::Test(args) => return test::run(args, context),
     }
+    Ok(0)
 }
 
 /// Reads a policy; `None` where there is no such file.
