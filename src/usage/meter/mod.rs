@@ -5,6 +5,7 @@
 //! many words stays unsaid.
 
 mod ask;
+mod bytes;
 mod events;
 mod number;
 mod said;
@@ -112,7 +113,7 @@ impl Framing {
         let kind = content_type.split(';').next().unwrap_or_default().trim();
         let is = |names: &[&str]| names.iter().any(|name| kind.eq_ignore_ascii_case(name));
         let ends = |end: &[u8]| {
-            let tail = kind.as_bytes().len().checked_sub(end.len());
+            let tail = kind.len().checked_sub(end.len());
             tail.is_some_and(|at| kind.as_bytes()[at..].eq_ignore_ascii_case(end))
         };
         Some(if is(&["application/json", "text/json"]) {
