@@ -5,10 +5,10 @@ use memchr::memchr;
 
 /// How much is looked through at a time where nothing is nested or quoted.
 const BLOCK: usize = 32;
-/// How long a text is that is found without `memchr`: most names are.
-const NEAR: usize = 24;
 /// How many bytes are looked at one by one before that.
 const STEPS: usize = 12;
+/// How long a text is whose end is found without `memchr`: most names are.
+const NEAR: usize = 24;
 
 /// Which bytes numbers, `true`, `false` and `null` are made of.
 static OF_WORDS: [bool; 256] = {
