@@ -161,11 +161,13 @@ impl Meter {
 
     /// What the answer said; `is_whole` where its body came to its end.
     pub fn finish(self, is_whole: bool) -> Metered {
-        let has_ended = match self.framing {
-            Framing::Json => !self.scanner.is_open(),
-            Framing::Lines => !self.scanner.is_open() && self.said.is_done != Some(false),
-            Framing::Events(_) => self.said.is_over,
-        };
+        // An event may say at its start that it is the last.
+        let has_ended = !self.scanner.is_open()
+            && match self.framing {
+                Framing::Json => true,
+                Framing::Lines => self.said.is_done != Some(false),
+                Framing::Events(_) => self.said.is_over,
+            };
         let tokens = tokens::tokens(&self.said, self.dialect);
         Metered {
             tokens,
