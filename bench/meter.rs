@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release --example meter`, which `bench/meter` does.
 
+#![allow(clippy::print_stdout)] // the table is what it is for
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

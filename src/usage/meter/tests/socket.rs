@@ -127,9 +127,14 @@ fn what_cannot_be_read_ends_the_reading_and_is_told() {
         assert_eq!(metered.tokens.unwrap().input, 132, "{first:x}");
         assert!(metered.is_cut);
     }
-    // Masked, which no server may.
-    let metered = read(&[&[TEXT, 0x80 | 4, 1, 2, 3, 4][..], b"xxxx"].concat(), 3);
-    assert!(metered.is_cut && metered.tokens.is_none());
+    // Masked, which no server may, and as long as its length says.
+    let masked = [&[TEXT, 0x80 | 4, 1, 2, 3, 4][..], &[b'x'; 4]].concat();
+    let unmasked = [&[TEXT, 126, 0, 0x84][..], &[b'x'; 0x84]].concat();
+    assert!(!read(&unmasked, 3).is_cut);
+    for bytes in [masked, [&[TEXT, 0x84][..], &[b'x'; 0x84]].concat()] {
+        let metered = read(&bytes, 3);
+        assert!(metered.is_cut && metered.tokens.is_none());
+    }
     // A length that no frame has.
     let metered = read(&[&[TEXT, 127][..], &[0xff; 30]].concat(), 3);
     assert!(metered.is_cut);
