@@ -238,6 +238,7 @@ fn a_restart_keeps_what_was_spent_in_the_period_and_the_next_one_begins_with_not
     // It came before the turn and ended after it.
     second.record(event(now, "ci", "openai/team"));
     assert_eq!(spent(ledger, "ci", Period::Hour, next), 0);
+    second.record(event(next, "ci", "openai/team"));
     let long_ago = "2026-08-17T05:00:00Z".parse().unwrap();
     second.record(event(long_ago, "ci", "openai/team"));
     assert_eq!(spent(ledger, "ci", Period::Hour, now), 30);
