@@ -17,6 +17,8 @@ const BEGIN: i64 = 1_788_219_900;
 #[derive(Debug, Clone)]
 struct Step {
     seconds: i64,
+    /// How long ago it came: it is recorded when it ends.
+    late: i64,
     agent: usize,
     connection: usize,
     cost: i64,
@@ -35,18 +37,19 @@ enum Then {
 prop_compose! {
     fn step()(
         seconds in prop_oneof![0..60_i64, 0..4000_i64, 0..90_000_i64],
+        late in prop_oneof![3 => Just(0), 1 => 0..10_000_i64],
         agent in 0..2_usize,
         connection in 0..3_usize,
         cost in 0..1000_i64,
         process in 0..3_usize,
         then in prop_oneof![4 => Just(Then::Nothing), 2 => Just(Then::Ask), 1 => Just(Then::Restart)],
     ) -> Step {
-        Step { seconds, agent, connection, cost, process, then }
+        Step { seconds, late, agent, connection, cost, process, then }
     }
 }
 
 fn event_of(step: &Step, now: i64) -> Event {
-    let time = Timestamp::from_second(now).unwrap();
+    let time = Timestamp::from_second(now - step.late).unwrap();
     let mut event = sample(time, AGENTS[step.agent], CONNECTIONS[step.connection]);
     event.cost = Some(Nano(step.cost));
     event

@@ -175,12 +175,10 @@ fn the_stock_sqlite3_sums_what_agents_used() {
     let expected = "bot|github||\nbot|openai|15|2.0e-09\nci|anthropic|15|\nci|openai|30|0.000125\n";
     // As it is, and after all of it became sums of days.
     for _ in 0..2 {
-        match Command::new("sqlite3").arg(&path).arg(query).output() {
-            Ok(output) => {
-                assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
-                assert!(output.stderr.is_empty());
-            }
-            Err(error) => println!("no sqlite3 here, its library is asked: {error}"),
+        // Where there is none, its library has to do.
+        if let Ok(output) = Command::new("sqlite3").arg(&path).arg(query).output() {
+            assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+            assert!(output.stderr.is_empty());
         }
         let connection = Connection::open(&path).unwrap();
         let mut statement = connection.prepare(query).unwrap();
@@ -252,7 +250,7 @@ fn neither_queries_nor_what_steers_a_terminal_get_into_the_file() {
 fn counts_that_no_request_can_have_are_left_out() {
     let mut event = sample(at("2026-08-21T00:00:00Z"), "ci", "openai/team");
     if let Some(tokens) = &mut event.metered.tokens {
-        tokens.input = u64::MAX;
+        tokens.input = 1 << 62;
     }
     event.cost = Some(Nano(i64::MAX));
     let (_folder, path) = with(&vec![event; 3]);
