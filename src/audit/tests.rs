@@ -181,7 +181,7 @@ fn no_byte_of_it_can_be_changed_put_in_taken_out_or_be_the_last() {
     let made = Fixture::with(2);
     let whole = fs::read(made.log.path()).unwrap();
     // A part of all places: each costs the disk's time.
-    let is_tried = |at: &usize| at % 7 == 0 || whole.len() - at < 4;
+    let is_tried = |at: &usize| at.is_multiple_of(7) || whole.len() - at < 4;
     for at in (0..whole.len()).filter(is_tried) {
         let mut flipped = whole.clone();
         flipped[at] ^= 1;
