@@ -4,6 +4,7 @@
 //! own row's siblings unless `tests/layers.rs` says so. The library exists
 //! for the binary, its tests and its fuzz targets; it promises no API.
 
+pub mod audit;
 pub mod broker;
 pub mod cli;
 pub mod credential;

@@ -62,10 +62,42 @@ impl Span {
         SignedDuration::try_from(self.0)
             .ok()
             .and_then(|span| now.checked_add(span).ok())
-            .ok_or_else(|| {
-                Error::new(Kind::Usage, "That time is too far away")
-                    .with_hint("Give one such as 90d.")
-            })
+            .ok_or_else(too_far)
+    }
+}
+
+fn too_far() -> Error {
+    Error::new(Kind::Usage, "That time is too far away").with_hint("Give one such as 90d.")
+}
+
+/// A point of time that is past: a day, a point in time, or a span back from
+/// now.
+#[derive(Debug, Clone, Copy)]
+pub struct Past(Expiry);
+
+impl Past {
+    /// The point in time that is meant.
+    ///
+    /// # Errors
+    /// It is beyond what can be written.
+    pub fn before(self, now: Timestamp) -> EdgeResult<Timestamp> {
+        match self.0 {
+            Expiry::At(time) => Ok(time),
+            Expiry::After(span) => SignedDuration::try_from(span.0)
+                .ok()
+                .and_then(|span| now.checked_sub(span).ok())
+                .ok_or_else(too_far),
+        }
+    }
+}
+
+impl FromStr for Past {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse()
+            .map(Self)
+            .map_err(|_| "it is a day such as 2027-01-31 or a time back from now such as 7d")
     }
 }
 
@@ -141,6 +173,20 @@ mod tests {
         ] {
             assert!(bad.parse::<Span>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_span_leads_back_where_the_past_is_meant() {
+        let now = "2026-01-08T12:00:00Z".parse().unwrap();
+        for (text, expected) in [
+            ("2026-01-01", "2026-01-01T00:00:00Z"),
+            ("2026-01-01T10:00:00+02:00", "2026-01-01T08:00:00Z"),
+            ("7d", "2026-01-01T12:00:00Z"),
+        ] {
+            let point = text.parse::<Past>().unwrap().before(now).unwrap();
+            assert_eq!(point.to_string(), expected);
+        }
+        assert!("yesterday".parse::<Past>().is_err());
     }
 
     #[test]

@@ -65,7 +65,7 @@ fn visible_length(word: &str) -> usize {
 }
 
 /// Control characters, and the marks that reorder or hide what is shown.
-fn is_unprintable(character: char) -> bool {
+pub fn is_unprintable(character: char) -> bool {
     character.is_control()
         || matches!(
             character,

@@ -1,6 +1,8 @@
 //! Connections and plain secrets as environment variables, for `export` and
 //! `run`.
 
+use std::fmt;
+
 use jiff::Timestamp;
 
 use super::select::{self, Unnamed};
@@ -65,8 +67,33 @@ pub struct Source<'a> {
 /// One variable, where it comes from, and its value.
 pub struct Variable {
     name: VariableName,
-    source: String,
+    origin: Origin,
     value: Secret,
+}
+
+impl Variable {
+    /// Where it comes from.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+}
+
+/// Where a variable comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A connection.
+    Connection(ConnectionId),
+    /// A plain secret.
+    Secret(VariableName),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection(id) => id.fmt(f),
+            Self::Secret(name) => write!(f, "the plain secret {name}"),
+        }
+    }
 }
 
 /// Gathers the variables. Fields that only renew others are never among them.
@@ -165,7 +192,7 @@ pub fn gather(
 pub fn collect(variables: &[Variable]) -> Result<Vec<(VariableName, &Secret)>> {
     let entries = variables.iter().map(|variable| Entry {
         variable: variable.name.clone(),
-        source: variable.source.clone(),
+        source: variable.origin.to_string(),
         value: &variable.value,
     });
     Ok(export::collect(entries)?)
@@ -242,7 +269,7 @@ impl Gatherer<'_> {
         self.named.extend(renamed.cloned());
         let exported = credential_variables(&definition, &mut credential, self.naming.names);
         for (name, value) in exported {
-            self.push(&name, id.to_string(), value)?;
+            self.push(&name, Origin::Connection(id.clone()), value)?;
         }
         Ok(())
     }
@@ -266,7 +293,7 @@ impl Gatherer<'_> {
             .map_err(|bad| self.store.damaged(bad))?;
         let credential = found.ok_or_else(|| no_secret(name))?;
         for (_, value) in credential.value.fields {
-            self.push(name, format!("the plain secret {name}"), value)?;
+            self.push(name, Origin::Secret(name.clone()), value)?;
         }
         Ok(())
     }
@@ -276,14 +303,14 @@ impl Gatherer<'_> {
         names.iter().try_for_each(|name| self.secret(name))
     }
 
-    fn push(&mut self, name: &VariableName, source: String, value: Secret) -> Result<()> {
+    fn push(&mut self, name: &VariableName, origin: Origin, value: Secret) -> Result<()> {
         let name = match self.naming.prefix {
             "" => name.clone(),
             prefix => format!("{prefix}{name}").parse().map_err(Error::from)?,
         };
         self.variables.push(Variable {
             name,
-            source,
+            origin,
             value,
         });
         Ok(())

@@ -6,8 +6,9 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
 use super::command::{
-    agent, backups, ca, completions, connection, doctor, export, get, history, import, init, list,
-    login, logout, man, provider, rekey, run, scan, secret, serve, unlock, verify,
+    agent, approvals, audit, backups, ca, completions, connection, doctor, export, get, history,
+    import, init, list, login, logout, man, provider, rekey, run, scan, secret, serve, unlock,
+    usage, verify,
 };
 use super::global::Global;
 
@@ -111,8 +112,14 @@ pub enum Command {
     Inspect(provider::InspectArgs),
     /// Give programs access to the gateway, each with a token of its own
     Agent(agent::AgentArgs),
+    /// Show what was used and what it cost
+    Usage(usage::UsageArgs),
+    /// Decide on requests that the policy wants approved
+    Approvals(approvals::ApprovalsArgs),
     /// Print the certificate that clients of `serve` trust
     Ca(ca::CaArgs),
+    /// Tell what happened, and whether the log of it is whole
+    Audit(audit::AuditArgs),
     /// Take in the keys of a .env file, a JSON file or an authsome home
     Import(import::ImportArgs),
     /// Find keys of known providers in plain files

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::audited::Seen;
 use super::environment::Environment;
 use super::global::Global;
 use super::output::Output;
@@ -36,6 +37,7 @@ pub struct Context {
     /// The time of this run.
     pub now: Timestamp,
     sources: OnceCell<Sources>,
+    pub(super) seen_log: OnceCell<Seen>,
 }
 
 impl Context {
@@ -55,6 +57,7 @@ impl Context {
             inherited,
             now: whole_second(Timestamp::now()),
             sources: OnceCell::new(),
+            seen_log: OnceCell::new(),
         }
     }
 
@@ -268,6 +271,7 @@ impl Context {
             store.refuse_another()?;
             return Ok(None);
         };
+        let _ = self.seen_log.set(Seen::of(&store, &read));
         self.report_loose(&read.sealed, &store);
         let unlocked = self.unlock(&read.sealed)?;
         let opened = store.open_pinned(&read, unlocked.key)?;

@@ -32,6 +32,9 @@ pub struct Environment {
     pub no_color: bool,
     /// `TERM` is `dumb`.
     pub dumb_terminal: bool,
+    /// `LC_ALL`, `LC_CTYPE` or `LANG` names UTF-8: terminals show more than
+    /// ASCII.
+    pub is_utf8: bool,
     /// `CREDENTIALS_DIRECTORY`, from systemd.
     pub credentials: Option<PathBuf>,
     /// `TMPDIR`
@@ -93,6 +96,10 @@ impl Environment {
             no_input: set("VAULT_NO_INPUT").is_some_and(|value| value != "0" && value != "false"),
             no_color: set("NO_COLOR").is_some(),
             dumb_terminal: set("TERM").is_some_and(|value| value == "dumb"),
+            is_utf8: ["LC_ALL", "LC_CTYPE", "LANG"]
+                .into_iter()
+                .find_map(set)
+                .is_some_and(|locale| names_utf8(&locale)),
             credentials: path("CREDENTIALS_DIRECTORY"),
             temporary: path("TMPDIR"),
             config_home: path("XDG_CONFIG_HOME"),
@@ -128,6 +135,12 @@ impl Environment {
             age_debug: set("AGEDEBUG").is_some(),
         }
     }
+}
+
+/// Whether a locale such as `de_DE.utf8` is one of UTF-8.
+fn names_utf8(locale: &OsString) -> bool {
+    let locale = locale.to_string_lossy().to_ascii_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8")
 }
 
 /// How many sockets systemd hands to this very process (sd_listen_fds(3)).
@@ -168,6 +181,22 @@ pub const VAULT_VARIABLES: [&str; 11] = [
 /// The whole environment, for a child that is given most of it.
 pub fn whole() -> Vec<(OsString, OsString)> {
     std::env::vars_os().collect()
+}
+
+/// Everything but what opens a vault, for a command that the policy names: it
+/// may well call `vault approvals`, of this same `VAULT_HOME`.
+pub fn of_notifier() -> Vec<(OsString, OsString)> {
+    without_keys(std::env::vars_os())
+}
+
+fn without_keys(
+    variables: impl Iterator<Item = (OsString, OsString)>,
+) -> Vec<(OsString, OsString)> {
+    const KEPT: [&str; 2] = ["VAULT_HOME", "VAULT_FILE"];
+    let is_known = |names: &[&str], name: &OsString| names.iter().any(|known| name == known);
+    variables
+        .filter(|(name, _)| is_known(&KEPT, name) || !is_known(&VAULT_VARIABLES, name))
+        .collect()
 }
 
 /// The variables that a browser needs to come up on the desktop; it has no
@@ -267,6 +296,33 @@ mod tests {
             "/home/you/docker.sock",
         ];
         assert_eq!(environment.agents, expected.map(PathBuf::from));
+    }
+
+    #[test]
+    fn the_first_of_three_variables_says_what_a_terminal_can_show() {
+        for (all, kind, lang, is_utf8) in [
+            ("", "", "", false),
+            ("", "", "en_US.UTF-8", true),
+            ("", "C", "en_US.UTF-8", false),
+            ("C.utf8", "C", "C", true),
+        ] {
+            let environment = Environment::from(|name| match name {
+                "LC_ALL" => Some(all.into()),
+                "LC_CTYPE" => Some(kind.into()),
+                "LANG" => Some(lang.into()),
+                _ => None,
+            });
+            assert_eq!(environment.is_utf8, is_utf8, "{all} {kind} {lang}");
+        }
+    }
+
+    #[test]
+    fn a_command_of_the_policy_gets_nothing_that_opens_a_vault() {
+        let given = VAULT_VARIABLES.iter().chain(&["PATH", "HOME"]);
+        let given = given.map(|name| (OsString::from(name), OsString::from("FAKE")));
+        let left = without_keys(given).into_iter().map(|(name, _)| name);
+        let expected = ["VAULT_HOME", "VAULT_FILE", "PATH", "HOME"];
+        assert_eq!(left.collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! What `run` and `serve` have in common: how a gateway behaves that a person
 //! starts.
 
-use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use jiff::Timestamp;
 use super::context::{Context, whole_second};
 use super::environment;
 use crate::broker::allowance::{Allowance, Defaults, Ledger};
-use crate::broker::approval::{self, Approvals};
+use crate::broker::approval::{self, Approvals, Decided};
 use crate::broker::policy_file::{Absence, News, PolicyFile};
 use crate::broker::traffic::Oversight;
 use crate::error::{Error, Kind, Result};
@@ -66,6 +65,8 @@ pub struct Watched<'a> {
     pub defaults: Defaults,
     /// How long requests are kept one by one.
     pub keep: Duration,
+    /// The program does not see what its user sees.
+    pub is_isolated: bool,
 }
 
 /// So long requests are kept one by one, unless somebody says otherwise.
@@ -97,19 +98,12 @@ pub fn oversight(watched: &Watched<'_>, context: &Context) -> Result<Oversight> 
     });
     let ledger: Arc<dyn Ledger> = Arc::<usage::Ledger>::clone(recorder.ledger());
     let asked = Arc::clone(&policy);
-    let approvals = Approvals::new(approval::Settings {
-        folders: places
-            .runtime_folders()
-            .map(Path::to_owned)
-            .into_iter()
-            .collect(),
-        notify: Arc::new(move || asked.policy().notify().map(str::to_owned)),
-        environment: without_keys(),
-        is_verbose: context.global.verbose,
-        audit: Arc::new(|_| {}),
-        warn,
-        clock: Timestamp::now,
-    });
+    let approvals = approvals(
+        context,
+        watched.is_isolated,
+        Arc::new(move || asked.policy().notify().map(str::to_owned)),
+        Arc::new(|_| {}),
+    )?;
     Ok(Oversight {
         policy,
         allowance: Allowance::new(watched.defaults, Some(ledger)),
@@ -117,16 +111,6 @@ pub fn oversight(watched: &Watched<'_>, context: &Context) -> Result<Oversight> 
         recorder,
         prices,
     })
-}
-
-/// The environment without what opens a vault; where it lies may be known.
-fn without_keys() -> Vec<(OsString, OsString)> {
-    let opens = |name: &OsString| {
-        let is_place = name == "VAULT_HOME" || name == "VAULT_FILE";
-        !is_place && environment::VAULT_VARIABLES.iter().any(|own| name == own)
-    };
-    let all = environment::whole().into_iter();
-    all.filter(|(name, _)| !opens(name)).collect()
 }
 
 fn prices(path: &Path) -> Result<Prices> {
@@ -146,6 +130,35 @@ fn prices(path: &Path) -> Result<Prices> {
         Error::new(Kind::InvalidInput, format!("{}: {bad}", path.display()))
             .with_hint("The form of the file: docs/usage.md")
     })
+}
+
+/// Where requests wait that policy wants approved. `notify` is the command
+/// of the policy in force; beside an isolated program, the socket lies only
+/// where that program does not see it.
+///
+/// # Errors
+/// There is no home folder.
+fn approvals(
+    context: &Context,
+    is_isolated: bool,
+    notify: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+    audit: Arc<dyn Fn(Decided) + Send + Sync>,
+) -> Result<Approvals> {
+    let places = context.places()?;
+    let folders = places.socket_folders();
+    let output = context.output;
+    Ok(Approvals::new(approval::Settings {
+        folders: match is_isolated {
+            true => approval::folder_for_socket(&folders).into_iter().collect(),
+            false => folders.map(Path::to_owned).into(),
+        },
+        notify,
+        environment: environment::of_notifier(),
+        is_verbose: context.global.verbose,
+        audit,
+        warn: Arc::new(move |message| output.warn(message)),
+        clock,
+    }))
 }
 
 /// One line for each request, where they were asked for.

@@ -2,6 +2,7 @@
 //! the environment, the terminal and the clock.
 
 mod args;
+mod audited;
 mod authority;
 mod command;
 mod commit;
@@ -106,7 +107,10 @@ fn run(command: args::Command, context: &context::Context) -> Result<u8> {
         Command::Inspect(args) => command::provider::inspect(&args, context),
         Command::Serve(args) => command::serve::run(&args, context),
         Command::Agent(args) => command::agent::run(&args, context),
+        Command::Usage(args) => command::usage::run(&args, context),
+        Command::Approvals(args) => return command::approvals::run(&args, context),
         Command::Ca(args) => command::ca::run(&args, context),
+        Command::Audit(args) => command::audit::run(&args, context),
         Command::Import(args) => command::import::run(&args, context),
         Command::Scan(args) => return command::scan::run(&args, context),
         Command::Init(args) => command::init::run(&args, context),

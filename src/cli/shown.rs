@@ -156,6 +156,27 @@ impl Shown {
             .collect()
     }
 
+    /// The secret fields that are shown where secrets are asked for: those of
+    /// the credential, or what one field shows.
+    pub fn secrets_in(&self, field: Option<&str>) -> Vec<String> {
+        let Some(field) = field else {
+            let stored = self.credential.value.fields.keys();
+            let secret = stored.filter(|name| self.is_secret(name));
+            return secret.map(ToString::to_string).collect();
+        };
+        let is_fact = self.facts().iter().any(|(name, _)| *name == field);
+        let is_shown = match self.stored(field) {
+            Some((name, _)) => !is_fact && self.is_secret(name),
+            None => field == "header",
+        };
+        is_shown.then(|| field.to_owned()).into_iter().collect()
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
     /// One field and a line ending.
     ///
     /// # Errors

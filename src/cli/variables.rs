@@ -2,7 +2,8 @@
 //! it.
 
 use super::context::Context;
-use crate::broker::variables::{self, Naming, Reader, Source, Variable, Wanted};
+use crate::audit::{Entry, Event};
+use crate::broker::variables::{self, Naming, Origin, Reader, Source, Variable, Wanted};
 use crate::credential::Credential;
 use crate::error::Result;
 use crate::name::ConnectionId;
@@ -33,6 +34,27 @@ pub fn gather(
         vault: held.as_ref().map(|(store, opened)| (store, &opened.key)),
     };
     variables::gather(wanted, naming, &source, &reader)
+}
+
+/// What the audit log is told of variables that go to a program or a file;
+/// nothing where there are none.
+pub fn told(variables: &[Variable], command: &'static str) -> Option<Entry> {
+    let origins = || variables.iter().map(Variable::origin);
+    let mut connections: Vec<_> = origins()
+        .filter_map(|origin| match origin {
+            Origin::Connection(id) => Some(id),
+            Origin::Secret(_) => None,
+        })
+        .collect();
+    connections.dedup();
+    let secrets = origins().filter_map(|origin| match origin {
+        Origin::Secret(name) => Some(name),
+        Origin::Connection(_) => None,
+    });
+    let entry = Entry::new(Event::Export, command)
+        .with_list("connections", connections)
+        .with_list("secrets", secrets);
+    (!variables.is_empty()).then_some(entry)
 }
 
 /// Who runs the command.

@@ -4,6 +4,7 @@
 //! Everything made here is 0600 or 0700 from its first instant, whatever the
 //! umask is. Every error names its path.
 
+mod lock;
 mod staged;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Kind};
 use crate::secret::SecretBuffer;
 
+pub use self::lock::lock;
 pub use self::staged::{Room, Staged, sweep_abandoned, sweep_temporary, temporary_files};
 
 /// Something that was tried with a path did not work.

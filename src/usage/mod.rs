@@ -16,7 +16,7 @@ mod store;
 pub use self::event::{Event, Metered, Tokens};
 pub use self::ledger::{Ledger, Spent, Stopped};
 pub use self::money::Nano;
-pub use self::price::Prices;
+pub use self::price::{BadPrices, Prices};
 pub use self::query::{Bucket, By, NO_MODEL, Point, Query, Report, Row, rows, series};
 pub use self::recorder::{Clock, Recorder, Settings, Warn};
 pub use self::store::{BadStore, roll_up};

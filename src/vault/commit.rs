@@ -287,6 +287,7 @@ impl Store {
             generation: document.generation,
             payload: digest(payload.as_bytes()),
             next: None,
+            audit: None,
         };
         self.announce(seen, &pin)?;
         let kept = match previous {

@@ -5,13 +5,10 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::mpsc;
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags};
-
 use super::VaultError;
-use crate::files::{FileError, PathContext};
+use crate::files;
 use crate::process::user_id;
 use crate::text;
 
@@ -33,14 +30,14 @@ impl Lock {
         command: &str,
         patience: Duration,
     ) -> Result<Self, VaultError> {
-        if let Some(file) = acquire(path, Duration::ZERO)? {
+        if let Some(file) = files::lock(path, Duration::ZERO)? {
             name_holder(&file, command);
             return Ok(Self {
                 _file: file,
                 waited_for: None,
             });
         }
-        let file = acquire(path, patience)?.ok_or_else(|| VaultError::Busy {
+        let file = files::lock(path, patience)?.ok_or_else(|| VaultError::Busy {
             path: vault.to_owned(),
             holder: holder(path),
             seconds: patience.as_secs(),
@@ -52,48 +49,6 @@ impl Lock {
             _file: file,
             waited_for,
         })
-    }
-}
-
-/// Locks a file that exists for nothing else; `None` where somebody held it
-/// all the time. Those who wait sleep in the kernel, which wakes them when the
-/// lock is free: nobody has to be lucky in asking at the right moment.
-pub(super) fn acquire(path: &Path, patience: Duration) -> Result<Option<File>, FileError> {
-    let file = open(path).at("open the lock", path)?;
-    match fs2::FileExt::try_lock_exclusive(&file) {
-        Ok(()) => Ok(Some(file)),
-        Err(error) if error.kind() == fs2::lock_contended_error().kind() => {
-            if patience.is_zero() {
-                return Ok(None);
-            }
-            wait(file, path, patience)
-        }
-        Err(error) => Err(FileError::from_io("lock", path, error)),
-    }
-}
-
-/// Opens the lock and nothing in its place: whoever may write to the folder
-/// could have put a link to another file of ours there.
-fn open(path: &Path) -> io::Result<File> {
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?);
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    Ok(file)
-}
-
-/// Blocks in a thread of its own, so that the wait can have an end. A thread
-/// that is given up ends with the process.
-fn wait(file: File, path: &Path, patience: Duration) -> Result<Option<File>, FileError> {
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        let locked = fs2::FileExt::lock_exclusive(&file).map(|()| file);
-        let _ = sender.send(locked);
-    });
-    match receiver.recv_timeout(patience) {
-        Ok(locked) => locked.map(Some).at("lock", path),
-        Err(_) => Ok(None),
     }
 }
 
@@ -135,6 +90,8 @@ pub(super) fn is_held(path: &Path) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
 
     #[test]

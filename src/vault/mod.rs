@@ -32,7 +32,7 @@ pub use backup::{Backup, Purged};
 pub use commit::{Change, Keep, Reserve};
 pub use document::Document;
 pub use layout::Slots;
-pub use pin::Pin;
+pub use pin::{Pin, audit_marks};
 pub use roster::{Roster, RosterEntry, SlotKind};
 pub use sealed::{Opened, Pinned, Sealed, Slotted};
 pub use store::{Places, Store};

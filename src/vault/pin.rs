@@ -1,5 +1,6 @@
 //! What was last seen of a vault on this machine, so that an older one, or
-//! another one, is noticed.
+//! another one, is noticed; and how long the audit log was then, so that it is
+//! noticed where that is gone.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::lock::{self, PATIENCE};
+use super::lock::PATIENCE;
 use super::{VaultError, digest};
 use crate::files::{self, FileError, PathContext};
 use crate::seal::Fingerprint;
@@ -31,6 +32,9 @@ pub struct Pin {
     /// so before it does, so that no instant is left in which the vault and
     /// its pin disagree.
     pub next: Option<(Fingerprint, u64)>,
+    /// The last line of the audit log, as its head tells it. What is written
+    /// is the furthest that was ever there, whatever stands here.
+    pub audit: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -42,6 +46,8 @@ struct Written {
     payload: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<Next>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    audit: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -89,6 +95,7 @@ impl PinFile {
             generation: written.generation,
             payload: written.payload,
             next: next.transpose()?,
+            audit: written.audit.filter(|mark| is_mark(mark)),
         }))
     }
 
@@ -137,10 +144,26 @@ impl PinFile {
             generation: pin.generation,
             payload: pin.payload.clone(),
             next,
+            audit: self.furthest_mark(),
         };
         let mut text = serde_json::to_vec(&written).expect("names and numbers serialise");
         text.push(b'\n');
         files::replace_private(&self.path, &text)
+    }
+
+    /// The last line of the audit log: what is kept beside the log, or what
+    /// was remembered if that is further. A log that became shorter does not
+    /// make us forget that it was longer.
+    fn furthest_mark(&self) -> Option<String> {
+        let head = files::folder_of(&self.path).join("audit.head");
+        let kept = files::read_private(&head, LARGEST).ok().flatten();
+        let kept = kept.and_then(|kept| {
+            let line = kept.bytes.split(|byte| *byte == b'\n').next()?;
+            String::from_utf8(line.to_owned()).ok()
+        });
+        let seen = self.read().ok().flatten().and_then(|seen| seen.audit);
+        // Of one length, and the number first: as text they are in order.
+        kept.filter(|mark| is_mark(mark)).max(seen)
     }
 
     /// The pins' own lock, held for the moment that it takes to read and
@@ -148,6 +171,28 @@ impl PinFile {
     fn guard(&self, patience: Duration) -> Result<Option<File>, FileError> {
         let folder = files::folder_of(&self.path);
         files::make_private_folder(folder)?;
-        lock::acquire(&folder.join(".pins.lock"), patience)
+        files::lock(&folder.join(".pins.lock"), patience)
     }
+}
+
+/// What the pins of all vaults in this state folder remember of its audit log.
+pub fn audit_marks(state: &Path) -> Vec<String> {
+    let entries = fs::read_dir(state).into_iter().flatten().flatten();
+    let is_pin = |name: &str| name.starts_with("pin-") && name.ends_with(".json");
+    let pins = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_pin));
+    let read = pins.filter_map(|entry| files::read_private(&entry.path(), LARGEST).ok()?);
+    let written = read.filter_map(|file| serde_json::from_slice::<Written>(&file.bytes).ok());
+    let marks = written.filter_map(|written| written.audit);
+    marks.filter(|mark| is_mark(mark)).collect()
+}
+
+/// Twenty digits, a space and a digest: the form of `audit::Mark`, which is
+/// not for this room to understand.
+fn is_mark(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let is_hexadecimal = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    bytes.len() == 85
+        && bytes[..20].iter().all(u8::is_ascii_digit)
+        && bytes[20] == b' '
+        && bytes[21..].iter().all(is_hexadecimal)
 }

@@ -110,6 +110,13 @@ impl Sealed {
     }
 }
 
+impl Pinned {
+    /// What is remembered of the audit log.
+    pub fn audit_mark(&self) -> Option<&str> {
+        self.seen.as_ref()?.audit.as_deref()
+    }
+}
+
 impl Opened {
     /// Whether this is the very payload that was seen last. Whatever else a
     /// pin could tell is then the same too, and need not be worked out.
@@ -125,6 +132,7 @@ impl Opened {
             generation: self.document.generation,
             payload: self.payload.clone(),
             next: None,
+            audit: None,
         }
     }
 

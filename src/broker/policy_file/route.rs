@@ -16,7 +16,7 @@ pub const DEFAULT_ROUTE: &str = "default";
 const LONGEST: usize = 100;
 
 /// `state/route` as it was last read.
-pub struct RouteFile(Watched<Arc<str>>);
+pub struct RouteFile(pub(super) Watched<Arc<str>>);
 
 impl RouteFile {
     /// Follows the file in this folder. Where it is not there, the default

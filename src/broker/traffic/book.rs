@@ -248,6 +248,11 @@ impl Book {
         self.exact.keys().take(most).cloned().collect()
     }
 
+    /// The names of all connections.
+    pub fn ids(&self) -> impl Iterator<Item = &ConnectionId> {
+        self.entries.iter().map(|entry| &*entry.id)
+    }
+
     /// The definitions of all connections.
     pub fn definitions(&self) -> impl Iterator<Item = &Definition> {
         self.entries.iter().map(|entry| &entry.definition)

@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::json;
 
+use crate::audit::{Entry, Event};
 use crate::cli::context::Context;
 use crate::cli::output;
 use crate::cli::table::{Table, terminal_width};
@@ -119,6 +120,7 @@ fn create(args: &CreateArgs, context: &Context) -> Result<()> {
         document.put_agent(&agent);
         Ok((agent, absent_in(document, &args.allow)))
     })?;
+    context.audit(&told(Event::AgentCreate, "agent create", &agent));
     for reference in absent {
         context.output.warn(&format!(
             "There is no connection {reference} yet. Make it: vault login {reference}"
@@ -143,6 +145,7 @@ fn rotate(args: &RotateArgs, context: &Context) -> Result<()> {
         document.put_agent(&agent);
         Ok(agent)
     })?;
+    context.audit(&told(Event::AgentRotate, "agent rotate", &agent));
     hand_over(&agent, token, context)
 }
 
@@ -153,6 +156,7 @@ fn revoke(name: &AgentName, context: &Context) -> Result<()> {
             false => Err(unknown(name)),
         }
     })?;
+    context.audit(&Entry::new(Event::AgentRevoke, "agent revoke").with("agent", name));
     if context.output.json {
         let said = json!({"status": "revoked", "agent": name.as_str()});
         return output::print_json(&said);
@@ -205,6 +209,14 @@ fn list(context: &Context) -> Result<()> {
         ]);
     }
     output::print(&table.render(terminal_width()))
+}
+
+/// What the audit log is told of an agent.
+fn told(event: Event, command: &'static str, agent: &Agent) -> Entry {
+    Entry::new(event, command)
+        .with("agent", &agent.name)
+        .with_list("allow", &agent.allow)
+        .with_some("expires_at", agent.expires_at)
 }
 
 /// The end that was asked for; one that is past is said to be.

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use crate::audit::{Entry, Event};
 use crate::cli::context::Context;
 use crate::cli::output;
 use crate::cli::table::{Table, terminal_width};
@@ -101,6 +102,8 @@ fn restore(store: &Store, number: &str, context: &Context) -> Result<()> {
             store.restore_whole(moment, earlier)?;
         }
     }
+    let entry = Entry::new(Event::Restore, "backups restore");
+    context.audit(&entry.with("backup", number));
     if context.output.json {
         return output::print_json(&json!({"status": "restored", "backup": number}));
     }

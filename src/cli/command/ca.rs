@@ -4,6 +4,7 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use crate::audit::{Entry, Event};
 use crate::cli::context::Context;
 use crate::cli::output;
 use crate::error::Result;
@@ -37,10 +38,17 @@ until then.\n\nExamples:\n  vault ca renew > vault-ca.pem"
 /// Prints it; where there is none yet, makes it.
 pub fn run(args: &CaArgs, context: &Context) -> Result<()> {
     let (store, opened) = context.open()?;
-    let authority = match args.action {
-        None | Some(Action::Export) => context.authority(&store, &opened, "ca")?,
-        Some(Action::Renew) => context.renew_authority(&store, &opened, "ca renew")?,
+    let (authority, entry) = match args.action {
+        None | Some(Action::Export) => (
+            context.authority(&store, &opened, "ca")?,
+            Entry::new(Event::CaExport, "ca"),
+        ),
+        Some(Action::Renew) => (
+            context.renew_authority(&store, &opened, "ca renew")?,
+            Entry::new(Event::CaRenew, "ca renew"),
+        ),
     };
+    context.audit(&entry);
     if context.output.json {
         return output::print_json(&json!({"certificate": authority.certificate_pem()}));
     }

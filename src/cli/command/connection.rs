@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
+use crate::audit::{Entry, Event};
 use crate::broker::select;
 use crate::cli::context::Context;
 use crate::cli::output;
@@ -56,6 +57,7 @@ pub fn default(args: &DefaultArgs, context: &Context) -> Result<()> {
         document.choose_default(&id);
         Ok(id)
     })?;
+    context.audit(&Entry::new(Event::Default, "default").on(&id));
     if context.output.json {
         return print_changed(&id, context);
     }
@@ -93,6 +95,8 @@ pub fn rename(args: &RenameArgs, context: &Context) -> Result<()> {
             .map_err(|bad| place.damaged(bad))?;
         Ok((old, new))
     })?;
+    let entry = Entry::new(Event::Rename, "rename").on(&old);
+    context.audit(&entry.with("to", &new));
     if context.output.json {
         return print_changed(&new, context);
     }

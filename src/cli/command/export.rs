@@ -132,6 +132,14 @@ pub fn run(args: &ExportArgs, context: &Context) -> Result<()> {
     for warning in &rendered.warnings {
         context.output.warn(&warning.to_string());
     }
+    if let Some(entry) = variables::told(&gathered, "export") {
+        let output = args.output.as_deref().map(Path::display);
+        context.audit(
+            &entry
+                .with("format", format.as_str())
+                .with_some("output", output),
+        );
+    }
     put(&rendered.text, args.output.as_deref())?;
     if let (Some(path), Some(lines)) = (github_file, &rendered.github_env) {
         append_whole(&path, lines.as_bytes())?;

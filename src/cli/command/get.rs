@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::audit::{Entry, Event};
 use crate::broker::select;
 use crate::cli::context::Context;
 use crate::cli::output;
@@ -71,9 +72,11 @@ pub fn run(args: &GetArgs, context: &Context) -> Result<u8> {
         if let Some(field) = &args.field {
             shown.field(field, args.show_secret)?;
         }
+        write_down(&shown, args, context);
         output::print_secret(&shown.to_json(args.show_secret))?;
         return Ok(0);
     }
+    write_down(&shown, args, context);
     match &args.field {
         Some(field) => output::print_secret(&shown.field(field, args.show_secret)?)?,
         None if shown.is_plain() && args.show_secret => {
@@ -82,6 +85,26 @@ pub fn run(args: &GetArgs, context: &Context) -> Result<u8> {
         None => shown.print_table(args.show_secret)?,
     }
     Ok(0)
+}
+
+/// What the audit log is told, before anything is shown: whoever reads it may
+/// end us as soon as it is out.
+fn write_down(shown: &Shown, args: &GetArgs, context: &Context) {
+    if !args.show_secret {
+        return;
+    }
+    // With --json a field that is named comes with all others.
+    let field = args.field.as_deref().filter(|_| !context.output.json);
+    let fields = shown.secrets_in(field);
+    if fields.is_empty() {
+        return;
+    }
+    let entry = Entry::new(Event::Reveal, "get");
+    let entry = match shown.name() {
+        Name::Connection(id) => entry.on(id).with_list("fields", fields),
+        Name::Secret(name) => entry.with("secret", name),
+    };
+    context.audit(&entry);
 }
 
 impl GetArgs {

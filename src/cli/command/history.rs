@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
+use crate::audit;
 use crate::broker::select;
 use crate::cli::context::Context;
 use crate::cli::output;
@@ -136,6 +137,12 @@ pub fn restore(args: &RestoreArgs, context: &Context) -> Result<()> {
         }
         Ok(entry)
     })?;
+    let told = audit::Entry::new(audit::Event::Restore, "restore");
+    let told = match &restored {
+        Entry::Connection(id) => told.on(id),
+        Entry::Secret(name) => told.with("secret", name),
+    };
+    context.audit(&told.with_number("version", args.version as u64));
     if context.output.json {
         return output::print_json(&restored.changed());
     }

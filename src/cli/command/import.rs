@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::login::{ROTATE_AFTER_DAYS, kind_of};
 use super::{init, secret};
+use crate::audit::{Entry, Event};
 use crate::cli::context::Context;
 use crate::cli::{input, output};
 use crate::credential::{AuthKind, Credential, Value, days_after};
@@ -58,6 +59,16 @@ enum From {
     Authsome,
 }
 
+impl From {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Dotenv => "dotenv",
+            Self::Json => "json",
+            Self::Authsome => "authsome",
+        }
+    }
+}
+
 /// Takes it in.
 pub fn run(args: &ImportArgs, context: &Context) -> Result<()> {
     let reading = match args.from {
@@ -87,6 +98,9 @@ pub fn run(args: &ImportArgs, context: &Context) -> Result<()> {
         init::store(context, "import", key, |document| {
             put(document, &plan, args, context)
         })?;
+        let entry = Entry::new(Event::Import, "import").with("from", args.from.as_str());
+        let entry = entry.with_list("connections", &report.connections);
+        context.audit(&entry.with_list("secrets", &report.secrets));
     }
     report.print(args, context)
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::audit::{Entry, Event};
 use crate::cli::context::Context;
 use crate::cli::{input, output};
 use crate::error::{Error, Kind, Result};
@@ -87,7 +88,7 @@ pub struct Made {
 pub fn make<T>(
     args: &InitArgs,
     context: &Context,
-    command: &str,
+    command: &'static str,
     fill: impl FnOnce(&mut Document) -> Result<T>,
 ) -> Result<Option<(T, Made)>> {
     let plan = Plan::of(args, context)?;
@@ -109,6 +110,8 @@ pub fn make<T>(
     let Some(made) = made else {
         return Ok(None);
     };
+    let entry = Entry::new(Event::Init, command);
+    context.audit(&entry.with_list("slots", &slots));
     // So that `vault inspect P > providers/P.json` has a place to go. That it
     // cannot be made matters only to whoever wants to write there.
     let _ = files::make_private_folder(&context.places()?.providers);
@@ -142,7 +145,7 @@ pub fn make<T>(
 /// `put` failed, or a step of the commit; nothing is stored then.
 pub fn store(
     context: &Context,
-    command: &str,
+    command: &'static str,
     key: Option<VaultKey>,
     mut put: impl FnMut(&mut Document) -> Result<()>,
 ) -> Result<()> {

@@ -236,6 +236,16 @@ mod tests {
     }
 
     #[test]
+    fn every_folder_where_a_socket_may_lie_is_hidden() {
+        let world = World::new();
+        let places = Places::find(&world.environment, None).unwrap();
+        let hidden = world.hidden("home");
+        for folder in places.socket_folders() {
+            assert!(hidden.paths.contains(&folder.to_owned()), "{folder:?}");
+        }
+    }
+
+    #[test]
     fn what_the_vaults_path_leads_to_is_hidden_with_its_folder() {
         let world = World::new();
         let real = world.write("elsewhere/mine.age");

@@ -15,6 +15,7 @@ use serde_json::json;
 
 use self::way::Way;
 use super::{init, verify};
+use crate::audit::{Entry, Event};
 use crate::broker::select;
 use crate::cli::context::Context;
 use crate::cli::fields::{self, Given};
@@ -191,6 +192,8 @@ pub fn run(args: &LoginArgs, context: &Context) -> Result<()> {
     }
     let key = opened.map(|(_, opened)| opened.key);
     store(&id, login, args.force, key, context)?;
+    let entry = Entry::new(Event::Login, "login").on(&id);
+    context.audit(&entry.with_flag("forced", args.force));
     if context.output.json {
         return output::print_json(&json!({
             "status": "connected",

@@ -5,6 +5,7 @@ mod remote;
 use clap::Args;
 use serde_json::json;
 
+use crate::audit::{Entry, Event};
 use crate::broker::select;
 use crate::cli::context::Context;
 use crate::cli::output;
@@ -81,6 +82,8 @@ pub fn run(args: &LogoutArgs, context: &Context) -> Result<()> {
         clients_of: None,
     };
     let gone = leave(&store, &opened.key, &leaving, "logout", context)?;
+    let entry = Entry::new(Event::Logout, "logout").with_list("connections", &ids);
+    context.audit(&entry.with_flag("purged", args.purge));
     let was_connected = |id: &ConnectionId| opened.document.connections().any(|held| held == *id);
     let what = if ids.iter().any(was_connected) {
         "Logged out of"
@@ -95,7 +98,7 @@ pub fn run(args: &LogoutArgs, context: &Context) -> Result<()> {
 
 /// Lets go of everything of a provider.
 pub fn revoke(args: &RevokeArgs, context: &Context) -> Result<()> {
-    let left = revoke_all(&args.provider, context)?;
+    let left = revoke_all(&args.provider, "revoke", context)?;
     report(&left.ids, "Logged out of", context)?;
     if left.has_keys {
         tell_what_still_works(&args.provider, context)?;
@@ -121,7 +124,7 @@ pub fn remove(args: &RevokeArgs, context: &Context) -> Result<()> {
         return Err(select::not_connected(&bare));
     }
     let left = if connected {
-        revoke_all(name, context)?.ids
+        revoke_all(name, "remove", context)?.ids
     } else {
         Vec::new()
     };
@@ -132,6 +135,7 @@ pub fn remove(args: &RevokeArgs, context: &Context) -> Result<()> {
             format!("Removed the definition of {name}.")
         });
     }
+    context.audit(&Entry::new(Event::Remove, "remove").with("provider", name));
     if left.is_empty() && context.output.json {
         return output::print_json(&json!({
             "status": "not_connected", "provider": name.as_str(), "connection": null,
@@ -147,7 +151,11 @@ struct Revoked {
     has_keys: bool,
 }
 
-fn revoke_all(provider: &ProviderName, context: &Context) -> Result<Revoked> {
+fn revoke_all(
+    provider: &ProviderName,
+    command: &'static str,
+    context: &Context,
+) -> Result<Revoked> {
     let (store, opened) = context.open()?;
     let document = &opened.document;
     let clients = document.clients_of(provider);
@@ -163,6 +171,8 @@ fn revoke_all(provider: &ProviderName, context: &Context) -> Result<Revoked> {
         clients_of: Some(provider),
     };
     let gone = leave(&store, &opened.key, &leaving, "revoke", context)?;
+    let entry = Entry::new(Event::Revoke, command).with("provider", provider);
+    context.audit(&entry.with_list("connections", &ids));
     remote::end(&gone, context)?;
     remote::forget_clients(&gone.clients, context)?;
     let is_key = |credential: &Credential| credential.kind == AuthKind::ApiKey;

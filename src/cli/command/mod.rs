@@ -1,6 +1,8 @@
 //! One file per command: its arguments, and a short `run`.
 
 pub mod agent;
+pub mod approvals;
+pub mod audit;
 pub mod backups;
 pub mod ca;
 pub mod completions;
@@ -24,4 +26,5 @@ pub mod scan;
 pub mod secret;
 pub mod serve;
 pub mod unlock;
+pub mod usage;
 pub mod verify;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::init::parse_recipient;
+use crate::audit::{Entry, Event};
 use crate::cli::context::{Context, broken};
 use crate::cli::{input, output};
 use crate::error::{Error, Kind, Result};
@@ -82,10 +83,14 @@ pub fn run(args: &RekeyArgs, context: &Context) -> Result<()> {
             let roster = new_roster(args, current, context)?;
             slots(args, current, &key, roster, passphrase.as_ref(), context)
         })?;
+        context.audit(&told(args));
         tell(args, &key, &store, context)?;
     }
     if args.purge_backups {
         let removed = store.purge_backups()?;
+        if args.only_purges() {
+            context.audit(&told(args));
+        }
         context.output.note(&format!(
             "Removed {}.",
             counted(removed, "earlier vault file")
@@ -100,6 +105,17 @@ pub fn run(args: &RekeyArgs, context: &Context) -> Result<()> {
         }))?;
     }
     Ok(())
+}
+
+/// What the audit log is told.
+fn told(args: &RekeyArgs) -> Entry {
+    Entry::new(Event::Rekey, "rekey")
+        .with_flag("new_key", args.wants_new_key())
+        .with_flag("passphrase", args.passphrase)
+        .with_flag("no_passphrase", args.no_passphrase)
+        .with_number("added", args.add_recipient.len() as u64)
+        .with_number("removed", args.remove_recipient.len() as u64)
+        .with_flag("purged_backups", args.purge_backups)
 }
 
 fn tell(args: &RekeyArgs, key: &VaultKey, store: &Store, context: &Context) -> Result<()> {

@@ -8,11 +8,13 @@ mod surroundings;
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 use clap::{Args, ValueEnum};
 
 use self::accompany::accompany;
+use crate::audit::{Entry, Event};
 use crate::broker::variables::{Naming, Variable, Wanted, collect};
 use crate::cli::context::Context;
 use crate::cli::environment::VAULT_VARIABLES;
@@ -135,11 +137,22 @@ fn replace(args: &RunArgs, context: &Context) -> Result<u8> {
         refuse_nul(&name, value)?;
         command.env(name.as_str(), value.reveal());
     }
+    if let Some(entry) = variables::told(&gathered, "run") {
+        context.audit(&entry);
+    }
+    context.audit(&started(program).with("mode", "env"));
     context.inherited.restore().map_err(|error| {
         Error::new(Kind::Failed, "Cannot give the program its limits back").with_source(error)
     })?;
     let failed = command.exec();
     Ok(report(&failed, program, context))
+}
+
+/// What the audit log is told of a program that is about to begin: its name,
+/// and never what it is called with, which may hold anything.
+fn started(program: &OsString) -> Entry {
+    let name = Path::new(program).file_name().unwrap_or(program);
+    Entry::new(Event::Run, "run").with("program", name.to_string_lossy())
 }
 
 fn refuse_nul(name: &VariableName, value: &Secret) -> Result<()> {

@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::init;
+use crate::audit::{Entry, Event};
 use crate::cli::context::Context;
 use crate::cli::environment::named_variable;
 use crate::cli::{input, output};
@@ -103,6 +104,8 @@ pub fn set(args: &SetArgs, context: &Context) -> Result<()> {
         Ok(())
     };
     init::store(context, "set", opened.map(|(_, opened)| opened.key), put)?;
+    let entry = Entry::new(Event::Set, "set").with("secret", name);
+    context.audit(&entry.with_flag("forced", args.force));
     if context.output.json {
         return output::print_json(&json!({"status": "connected", "name": name.as_str()}));
     }
@@ -190,6 +193,8 @@ pub fn unset(args: &UnsetArgs, context: &Context) -> Result<()> {
         }
         Ok(Vec::new())
     })?;
+    let entry = Entry::new(Event::Unset, "unset").with("secret", name);
+    context.audit(&entry.with_flag("purged", args.purge));
     if args.purge {
         super::logout::purge_backups(&store, key, &gone, context, |document| {
             document.secrets().any(|known| known == name)

@@ -18,6 +18,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::pipe;
 
 use self::listening::{Address, Listening};
+use crate::audit::{Entry, Event};
 use crate::broker::allowance::Defaults;
 use crate::broker::traffic::{Book, RunTokens, Selection, Source, Traffic};
 use crate::cli::context::Context;
@@ -125,6 +126,7 @@ pub fn run(args: &ServeArgs, context: &Context) -> Result<()> {
         policy: args.policy.as_deref(),
         defaults: Defaults::OfService,
         keep: args.keep.0,
+        is_isolated: false,
     };
     let oversight = gateway::oversight(&watched, context)?;
     let tokens = RunTokens::default();
@@ -144,6 +146,7 @@ pub fn run(args: &ServeArgs, context: &Context) -> Result<()> {
         log: gateway::log(context),
     };
     let service = Gateway::start(settings, Arc::clone(&traffic))?;
+    context.audit(&Entry::new(Event::Serve, COMMAND).with_list("listen", &places));
     announce(context, &places, has_agents)?;
     notice::send(context, "READY=1");
     let mut watch = Watch {

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+use crate::audit::{Entry, Event};
 use crate::cli::context::Context;
 use crate::cli::output;
 use crate::error::{Error, Kind, Result};
@@ -51,6 +52,7 @@ pub fn run(args: &UnlockArgs, context: &Context) -> Result<()> {
     };
     start(&orders, &opened.key)?;
     let ttl = args.ttl.to_string();
+    context.audit(&Entry::new(Event::Unlock, "unlock").with("ttl", &ttl));
     if context.output.json {
         return output::print_json(&serde_json::json!({"status": "unlocked", "ttl": ttl}));
     }
@@ -68,6 +70,9 @@ pub fn lock(context: &Context) -> Result<()> {
         Ending::NoSession => false,
         Ending::Silent(process) => return Err(silent(process)),
     };
+    if ended {
+        context.audit(&Entry::new(Event::Lock, "lock"));
+    }
     if context.output.json {
         return output::print_json(&serde_json::json!({"status": "locked", "ended": ended}));
     }

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use self::renewing::{again, freshened, verdict_of};
+use crate::audit::{Entry, Event};
 use crate::broker::select;
 use crate::broker::verify::{NoQuestion, Question, Verdict, question};
 use crate::cli::context::Context;
@@ -119,6 +120,7 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<()> {
         verdicts.push(verdict);
     }
     if !subjects.is_empty() {
+        write_down(&subjects, &verdicts, context);
         report(&subjects, &verdicts, context)?;
     }
     let judged = judgement(&subjects, &verdicts);
@@ -400,6 +402,19 @@ fn keep(
 fn is_news(credential: &Credential, status: Status, now: Timestamp) -> bool {
     let has_expired = credential.status_at(now) == Status::Expired;
     credential.status != status && !(has_expired && status == Status::Invalid)
+}
+
+fn write_down(subjects: &[Subject], verdicts: &[Verdict], context: &Context) {
+    let with = |outcome: Outcome| {
+        let those = subjects.iter().zip(verdicts);
+        let those = those.filter(move |(_, verdict)| verdict.outcome == outcome);
+        those.map(|(subject, _)| &subject.id)
+    };
+    let entry = Entry::new(Event::Verify, "verify")
+        .with_list("connections", subjects.iter().map(|subject| &subject.id))
+        .with_list("rejected", with(Outcome::Rejected))
+        .with_list("unreachable", with(Outcome::Unreachable));
+    context.audit(&entry);
 }
 
 fn report(subjects: &[Subject], verdicts: &[Verdict], context: &Context) -> Result<()> {

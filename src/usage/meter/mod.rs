@@ -89,6 +89,16 @@ impl Dialect {
     }
 }
 
+/// Names for texts of JSON in lines.
+const LINES: [&str; 6] = [
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/x-jsonl",
+    "application/x-jsonlines",
+    "application/stream+json",
+];
+
 enum Framing {
     /// One text, be it a list whose elements come one by one.
     Json,
@@ -100,18 +110,21 @@ enum Framing {
 impl Framing {
     fn parse(content_type: &str) -> Option<Self> {
         let kind = content_type.split(';').next().unwrap_or_default().trim();
-        let kind = kind.to_ascii_lowercase();
-        Some(match kind.as_str() {
-            "text/event-stream" => Self::Events(Events::new()),
-            "application/x-ndjson"
-            | "application/ndjson"
-            | "application/jsonl"
-            | "application/x-jsonl"
-            | "application/x-jsonlines"
-            | "application/stream+json" => Self::Lines,
-            "application/json" | "text/json" => Self::Json,
-            kind if kind.starts_with("application/") && kind.ends_with("+json") => Self::Json,
-            _ => return None,
+        let is = |names: &[&str]| names.iter().any(|name| kind.eq_ignore_ascii_case(name));
+        let ends = |end: &[u8]| {
+            let tail = kind.as_bytes().len().checked_sub(end.len());
+            tail.is_some_and(|at| kind.as_bytes()[at..].eq_ignore_ascii_case(end))
+        };
+        Some(if is(&["application/json", "text/json"]) {
+            Self::Json
+        } else if is(&["text/event-stream"]) {
+            Self::Events(Events::new())
+        } else if is(&LINES) {
+            Self::Lines
+        } else if ends(b"+json") {
+            Self::Json
+        } else {
+            return None;
         })
     }
 }

@@ -16,6 +16,8 @@ const LONGEST: usize = 128;
 const DEEPEST: usize = 8;
 /// How much is looked through at a time where nothing is nested or quoted.
 const BLOCK: usize = 32;
+/// How many times eight bytes are looked at before a text is a long one.
+const NEAR: usize = 3;
 /// How many bytes are looked at one by one before that.
 const STEPS: usize = 12;
 
@@ -72,6 +74,7 @@ impl Scanner {
         while at < bytes.len() {
             at = match self.state {
                 State::Over => self.step_over(bytes, at),
+                State::Name => self.members(bytes, at, said),
                 State::InName | State::InText | State::InTextOver => self.text(bytes, at, said),
                 State::InWord => self.word(bytes, at, said),
                 State::Lost => return,
@@ -92,6 +95,69 @@ impl Scanner {
     /// A document began and has not come to its end.
     pub(super) fn is_open(&self) -> bool {
         self.state != State::Between
+    }
+
+    /// Members that stand whole in these bytes, as nearly all do, one after
+    /// another. What is not so goes through the states one by one.
+    fn members(&mut self, bytes: &[u8], mut at: usize, said: &mut Said) -> usize {
+        let (place, _) = self.places[self.height - 1];
+        loop {
+            at = after_blanks(bytes, at);
+            let Some((name, end)) = quoted(bytes, at) else {
+                break;
+            };
+            let colon = after_blanks(bytes, end);
+            let value = after_blanks(bytes, colon + 1);
+            if bytes.get(colon) != Some(&b':') || value >= bytes.len() {
+                break;
+            }
+            self.step = Step::member(place, name);
+            let end = match bytes[value] {
+                b'"' => match quoted(bytes, value) {
+                    Some((text, end)) => {
+                        self.take(text, Value::Text, said);
+                        end
+                    }
+                    None => {
+                        self.state = State::InText;
+                        return value + 1;
+                    }
+                },
+                byte if is_of_word(byte) => match word_end(&bytes[value..]) {
+                    Some(length) => {
+                        self.take(&bytes[value..value + length], Value::Word, said);
+                        value + length
+                    }
+                    None => {
+                        self.state = State::InWord;
+                        return value;
+                    }
+                },
+                _ => {
+                    self.state = State::Value;
+                    return value;
+                }
+            };
+            at = after_blanks(bytes, end);
+            if bytes.get(at) != Some(&b',') {
+                self.state = State::After;
+                return at;
+            }
+            at += 1;
+        }
+        if at < bytes.len() {
+            self.structure(bytes, at, said)
+        } else {
+            at
+        }
+    }
+
+    fn take<'a>(&self, token: &'a [u8], of: fn(&'a [u8]) -> Value<'a>, said: &mut Said) {
+        if let Some(leaf) = self.step.take
+            && token.len() <= LONGEST
+        {
+            said.take(leaf, of(token));
+        }
     }
 
     fn structure(&mut self, bytes: &[u8], at: usize, said: &mut Said) -> usize {
@@ -197,7 +263,7 @@ impl Scanner {
     /// The rest of a number, `true`, `false` or `null`.
     fn word(&mut self, bytes: &[u8], at: usize, said: &mut Said) -> usize {
         let rest = &bytes[at..];
-        let Some(length) = rest.iter().position(|byte| !is_of_word(*byte)) else {
+        let Some(length) = word_end(rest) else {
             self.part.keep(rest);
             return bytes.len();
         };
@@ -236,16 +302,49 @@ impl Scanner {
     }
 }
 
+/// Which bytes numbers, `true`, `false` and `null` are made of.
+const OF_WORDS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] =
+            byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+        byte += 1;
+    }
+    table
+};
+
 fn is_of_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
+    OF_WORDS[usize::from(byte)]
+}
+
+fn word_end(bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|byte| !is_of_word(*byte))
+}
+
+fn after_blanks(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(at) {
+        at += 1;
+    }
+    at
+}
+
+/// A text that begins here, and where what follows its quote stands; `None`
+/// where it is none, or not whole.
+fn quoted(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
+    if bytes.get(at) != Some(&b'"') {
+        return None;
+    }
+    let rest = &bytes[at + 1..];
+    let length = end_of_text(rest, &mut false)?;
+    Some((&rest[..length], at + length + 2))
 }
 
 /// Where the quote stands that ends a text; `is_escaped` tells of backslashes
 /// that stood before these bytes, and afterwards of those at their end.
 fn end_of_text(bytes: &[u8], is_escaped: &mut bool) -> Option<usize> {
     let mut at = 0;
-    while let Some(found) = memchr(b'"', &bytes[at..]) {
-        let quote = at + found;
+    while let Some(quote) = next_quote(bytes, at) {
         if !ends_escaped(&bytes[at..quote], at == 0 && *is_escaped) {
             *is_escaped = false;
             return Some(quote);
@@ -256,9 +355,32 @@ fn end_of_text(bytes: &[u8], is_escaped: &mut bool) -> Option<usize> {
     None
 }
 
+/// Where the next quote stands.
+fn next_quote(bytes: &[u8], mut at: usize) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const QUOTES: u64 = u64::from_ne_bytes([b'"'; 8]);
+    // Most of the time it is near, nearer than a call to `memchr` pays.
+    let (eights, _) = bytes[at..].as_chunks();
+    for eight in eights.iter().take(NEAR) {
+        let differing = u64::from_le_bytes(*eight) ^ QUOTES;
+        // The lowest high bit stands in the first byte that is zero.
+        let zeros = differing.wrapping_sub(ONES) & !differing & (ONES << 7);
+        if zeros != 0 {
+            return Some(at + zeros.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    memchr(b'"', &bytes[at..]).map(|found| at + found)
+}
+
 /// Whether an odd number of backslashes ends these bytes, of which
 /// `was_escaped` tells whether one stands before them.
 fn ends_escaped(bytes: &[u8], was_escaped: bool) -> bool {
+    match bytes.last() {
+        None => return was_escaped,
+        Some(b'\\') => {}
+        Some(_) => return false,
+    }
     let slashes = bytes
         .iter()
         .rev()

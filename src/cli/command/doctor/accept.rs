@@ -2,10 +2,11 @@
 
 use serde_json::json;
 
+use crate::audit::{Entry, Event};
 use crate::cli::context::Context;
 use crate::cli::output;
 use crate::error::Result;
-use crate::vault::Store;
+use crate::vault::{Pin, Store};
 
 /// Takes the vault as it is, after showing what was expected and what is.
 pub(super) fn accept(context: &Context) -> Result<()> {
@@ -19,13 +20,14 @@ pub(super) fn accept(context: &Context) -> Result<()> {
     let seen = store.pin().ok().flatten();
     if context.output.json {
         store.accept(&opened)?;
-        let shown = |pin: &crate::vault::Pin| json!({"fingerprint": pin.fingerprint.to_string(), "generation": pin.generation});
+        context.accept_audit_log(&told(&found));
+        let shown = |pin: &Pin| json!({"fingerprint": pin.fingerprint.to_string(), "generation": pin.generation});
         return output::print_json(&json!({
             "seen": seen.as_ref().map(shown),
             "accepted": shown(&found),
         }));
     }
-    let line = |pin: &crate::vault::Pin| {
+    let line = |pin: &Pin| {
         format!(
             "generation {}, fingerprint {}",
             pin.generation, pin.fingerprint
@@ -40,8 +42,16 @@ pub(super) fn accept(context: &Context) -> Result<()> {
         opened.document.updated_at
     ))?;
     store.accept(&opened)?;
+    context.accept_audit_log(&told(&found));
     context.output.note("Accepted.");
     Ok(())
+}
+
+/// What the audit log is told: also that the log itself counts as it is.
+fn told(found: &Pin) -> Entry {
+    Entry::new(Event::Accept, "doctor")
+        .with("fingerprint", &found.fingerprint)
+        .with_number("generation", found.generation)
 }
 
 /// Takes it that the vault which was seen here is gone for good.
@@ -50,6 +60,7 @@ fn forget(store: &Store, context: &Context) -> Result<()> {
         return Err(context.no_vault());
     };
     store.forget()?;
+    context.accept_audit_log(&Entry::new(Event::Accept, "doctor").with_flag("gone", true));
     if context.output.json {
         return output::print_json(&json!({
             "seen": {"fingerprint": seen.fingerprint.to_string(), "generation": seen.generation},

@@ -2,7 +2,10 @@
 //! Codex CLI keeps it. The one form that a refresh token goes into, since it
 //! is the whole of what that program reads.
 
+use std::path::Path;
+
 use super::{CODEX_AUTH, ExportArgs, put};
+use crate::audit::{Entry, Event};
 use crate::broker::select;
 use crate::cli::context::Context;
 use crate::error::{Error, Kind, Result};
@@ -37,6 +40,9 @@ pub(super) fn export(args: &ExportArgs, context: &Context) -> Result<()> {
     })?;
     let mut text = SecretBuffer::with_capacity(file.len());
     text.push(file.reveal().as_bytes());
+    let entry = Entry::new(Event::Export, "export").with_list("connections", [&id]);
+    let output = args.output.as_deref().map(Path::display);
+    context.audit(&entry.with("format", CODEX_AUTH).with_some("output", output));
     put(&text, args.output.as_deref())?;
     context.output.note(codex::SHARED);
     Ok(())

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::{ImportArgs, listed, shown};
+use crate::audit::{Entry, Event};
 use crate::cli::context::Context;
 use crate::cli::output;
 use crate::error::{Error, Kind, Result};
@@ -63,6 +64,10 @@ pub(super) fn take(args: &ImportArgs, context: &Context) -> Result<()> {
     }
     if taken.is_empty() {
         return Err(nothing_taken(home, &existing, &sealed));
+    }
+    if !args.dry_run {
+        let entry = Entry::new(Event::Import, "import").with("from", args.from.as_str());
+        context.audit(&entry.with_list("providers", &taken));
     }
     if context.output.json {
         let left: Vec<_> = left

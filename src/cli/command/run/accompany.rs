@@ -1,6 +1,7 @@
 //! The proxy mode of `run`: a gateway in this process, and the program beside
 //! it, which holds no key. Both end together.
 
+use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Command;
 use std::sync::Arc;
@@ -9,8 +10,10 @@ use super::bundle::Bundle;
 use super::child::Child;
 use super::stand_in::StandIns;
 use super::surroundings::{Surroundings, trusted};
-use super::{RunArgs, refuse_nul, report, split};
+use super::{RunArgs, refuse_nul, report, split, started};
+use crate::audit::{Entry, Event};
 use crate::broker::allowance::Defaults;
+use crate::broker::approval;
 use crate::broker::traffic::{Book, Placeholder, RunTokens, Selection, Source, Traffic};
 use crate::cli::command::isolate::Hidden;
 use crate::cli::context::Context;
@@ -80,6 +83,7 @@ pub(super) fn accompany(args: &RunArgs, context: &Context) -> Result<u8> {
         bundle: &bundle,
     };
     let variables = surroundings.variables(inherited);
+    parts.write_down(program, args, context);
     let gateway = |listener| {
         let listeners = vec![Listener::Tcp(listener)];
         parts.start(args, context, store, &opened, listeners)
@@ -112,6 +116,8 @@ pub(super) fn accompany(args: &RunArgs, context: &Context) -> Result<u8> {
 
 /// What an isolated program must not find, and what it needs.
 fn plan(context: &Context, bundle: &Bundle) -> Result<Plan> {
+    // The socket of `approvals` comes later; its folder has to be there now.
+    let _ = approval::folder_for_socket(&context.places()?.socket_folders());
     let hidden = Hidden::of(context)?;
     if let Some(folder) = &hidden.shared {
         context.output.warn(&format!(
@@ -172,6 +178,8 @@ struct Parts {
     /// The same by variable, for the program.
     variables: Vec<(VariableName, Secret)>,
     values: Vec<(VariableName, Secret)>,
+    /// The plain secrets among them.
+    secrets: Vec<VariableName>,
     /// Providers that are connected and not for this program: it has no
     /// business with their keys either.
     others: Vec<Definition>,
@@ -200,6 +208,7 @@ impl Parts {
             placeholders: Vec::new(),
             variables: Vec::new(),
             values: Vec::new(),
+            secrets: Vec::new(),
             others: others(document, &context.catalog()?, &selection),
             selection,
         };
@@ -215,12 +224,27 @@ impl Parts {
                     format!("Store it: printf '%s' \"$VALUE\" | vault set {name}"),
                 )
             })?;
+            parts.secrets.push(name.clone());
             let values = credential.value.fields.into_values();
             parts
                 .values
                 .extend(values.map(|value| (name.clone(), value)));
         }
         Ok(parts)
+    }
+
+    /// What the audit log is told: which connections the program can use, and
+    /// which secrets it holds.
+    fn write_down(&self, program: &OsString, args: &RunArgs, context: &Context) {
+        if !self.secrets.is_empty() {
+            let entry = Entry::new(Event::Export, "run");
+            context.audit(&entry.with_list("secrets", &self.secrets));
+        }
+        let entry = started(program)
+            .with("mode", "proxy")
+            .with_flag("isolated", args.isolate)
+            .with_list("connections", self.book.ids());
+        context.audit(&entry);
     }
 
     /// Made-up keys for the program. Where two providers read one variable,
@@ -315,6 +339,7 @@ impl Parts {
             policy: None,
             defaults: Defaults::None,
             keep: gateway::KEEP,
+            is_isolated: args.isolate,
         };
         let oversight = gateway::oversight(&watched, context)?;
         let traffic = Traffic::new(source, oversight, tokens, self.book);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::known::Known;
+use crate::audit::{Entry, Event};
 use crate::cli::command::import::value_of;
 use crate::cli::command::init;
 use crate::cli::command::login::kind_of;
@@ -85,6 +86,8 @@ impl Taken {
             after = Some(Known::of(document, &store)?);
             Ok(())
         })?;
+        let entry = Entry::new(Event::Import, "scan");
+        context.audit(&entry.with_list("connections", &taken.stored));
         Ok((after, taken))
     }
 }
