@@ -11,7 +11,7 @@ use super::context::{Context, whole_second};
 use super::environment;
 use crate::broker::allowance::{Allowance, Defaults, Ledger};
 use crate::broker::approval::{self, Approvals, Decided};
-use crate::broker::policy_file::{Absence, News, PolicyFile};
+use crate::broker::policy_file::{Absence, News, PolicyFile, RouteFile};
 use crate::broker::traffic::Oversight;
 use crate::error::{Error, Kind, Result};
 use crate::gateway::{Line, Log, Unmatched};
@@ -84,11 +84,11 @@ pub fn oversight(watched: &Watched<'_>, context: &Context) -> Result<Oversight> 
         Some(path) => (path, Absence::Refused),
         None => (places.policy.as_path(), Absence::Allowed),
     };
-    let news = Box::new(move |news: &News| match news {
+    let news = move |news: &News| match news {
         News::Broken { .. } => output.warn(&news.to_string()),
         _ => output.note(&news.to_string()),
-    });
-    let policy = Arc::new(PolicyFile::open(path, absence, news)?);
+    };
+    let policy = Arc::new(PolicyFile::open(path, absence, Box::new(news))?);
     let prices = prices(&path.with_file_name("prices.json"))?;
     let recorder = Recorder::start(usage::Settings {
         path: places.state.join("usage.db"),
@@ -106,6 +106,7 @@ pub fn oversight(watched: &Watched<'_>, context: &Context) -> Result<Oversight> 
     )?;
     Ok(Oversight {
         policy,
+        routes: RouteFile::open(&places.state, Box::new(news)),
         allowance: Allowance::new(watched.defaults, Some(ledger)),
         approvals,
         recorder,
