@@ -75,7 +75,7 @@ pub(super) async fn answered(
         return visit.list(target).await;
     }
     let (parts, body) = request.into_parts();
-    let mut parts = cleaned(parts);
+    let parts = cleaned(parts);
     let mut body = Outgoing::Streamed(body);
     let read = Content::new(&parts.headers, &mut body).read().await;
     let asking = Asking::read(read.map_err(unreadable_body)?)?;
