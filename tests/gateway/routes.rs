@@ -385,7 +385,7 @@ async fn a_set_is_the_one_in_use_unless_a_request_names_another() {
         "third": [{ "to": "pair" }],
     });
     routes(&environment, &sets);
-    let gateway = Gateway::serve(&environment, &tokens.ci, &[]);
+    let mut gateway = Gateway::serve(&environment, &tokens.ci, &[]);
     let naming = |name: &str| {
         let mut request = asking(&tokens.ci, r#"{"model":"a"}"#);
         request
@@ -429,6 +429,9 @@ async fn a_set_is_the_one_in_use_unless_a_request_names_another() {
     gateway.asks(twice).await.refused(400, "bad_route");
     // What is gone is not replaced by what somebody did not choose.
     routes(&environment, &json!({ "default": [{ "to": "acme" }] }));
+    gateway.running.wait_for("the new policy", |said| {
+        said.contains("has changed and is in force").then_some(())
+    });
     let told = asks(&gateway, "a").await.refused(404, "no_route");
     assert!(
         told["hint"].as_str().unwrap().contains("vault route use"),
@@ -457,7 +460,7 @@ async fn what_cannot_be_routed_is_refused_before_anything_is_sent() {
     asks(&gateway.with_token(&tokens.ended), "a")
         .await
         .refused(401, "unauthorized");
-    asks(&gateway.with_token(&tokens.narrow), "a")
+    asks(&gateway.with_token(&tokens.narrow), "b")
         .await
         .refused(403, "not_granted");
     asks(&gateway, "b").await.refused(409, "ambiguous");

@@ -58,7 +58,7 @@ async fn when_all_fail_the_last_answer_of_an_upstream_is_given() {
     let sets = json!({
         "default": [{ "to": "acme", "fallback": ["beta/two"] }],
         "mixed": [{ "to": "pair", "fallback": ["query"] }],
-        "gone": [{ "to": "query", "fallback": ["basic"] }],
+        "gone": [{ "to": "basic", "fallback": ["query"] }],
     });
     routes(&environment, &sets);
     stage.answers("acme", 503, &vec![("retry-after", "1")], "first");
@@ -78,7 +78,7 @@ async fn when_all_fail_the_last_answer_of_an_upstream_is_given() {
     environment.vault(["route", "use", "gone"]).ok();
     let answer = asks(&gateway, "a").await;
     answer.refused(502, "unreachable");
-    assert_eq!(answer.header("x-vault-connection"), "basic/default");
+    assert_eq!(answer.header("x-vault-connection"), "query/default");
 }
 
 #[tokio::test]

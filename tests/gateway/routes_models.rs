@@ -73,7 +73,10 @@ async fn the_models_that_a_set_would_send_somewhere_are_listed() {
     let mut lines: Vec<_> = world
         .heard()
         .iter()
-        .map(|heard| format!("{} {}", heard.line, heard.host))
+        .map(|heard| {
+            let path = heard.line.split('?').next().unwrap();
+            format!("{path} {}", heard.host)
+        })
         .collect();
     lines.sort();
     let each = ["acme", "beta", "pair", "query"];
