@@ -123,6 +123,7 @@ fn joined(base: &str, own: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::Catalog;
 
     #[test]
     fn a_path_is_added_to_a_base_that_does_not_end_in_it() {
@@ -139,6 +140,41 @@ mod tests {
             ("/relay/", "", "/relay"),
         ] {
             assert_eq!(joined(base, own), path, "{base} {own}");
+        }
+    }
+
+    #[test]
+    fn bundled_providers_speak_openais_dialect_where_they_say() {
+        let catalog = Catalog::new(None);
+        let path = |name: &str| {
+            let definition = catalog.find(&name.parse().unwrap()).unwrap().definition;
+            let base = definition.base_url.unwrap_or_default();
+            let (_, rest) = base.split_once("://").unwrap_or_default();
+            let path = rest.find('/').map_or("/", |at| &rest[at..]);
+            definition.openai_path.map(|own| joined(path, &own))
+        };
+        for (name, expected) in [
+            ("anthropic", Some("/v1")),
+            ("azure-openai", Some("/openai/v1")),
+            ("cohere", Some("/compatibility/v1")),
+            ("deepseek", Some("/v1")),
+            ("fireworks", Some("/inference/v1")),
+            ("google-gemini", Some("/v1beta/openai")),
+            ("groq", Some("/openai/v1")),
+            ("huggingface", None),
+            ("lmstudio", Some("/v1")),
+            ("mistral", Some("/v1")),
+            ("ollama", Some("/v1")),
+            ("openai", Some("/v1")),
+            ("openai-codex", None),
+            ("openrouter", Some("/api/v1")),
+            ("perplexity", Some("")),
+            ("replicate", None),
+            ("together", Some("/v1")),
+            ("vllm", Some("/v1")),
+            ("xai", Some("/v1")),
+        ] {
+            assert_eq!(path(name).as_deref(), expected, "{name}");
         }
     }
 }

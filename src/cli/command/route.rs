@@ -127,9 +127,6 @@ fn list(args: &ListArgs, context: &Context) -> Result<()> {
                 fallback(route),
             ]);
         }
-        if routes.is_empty() {
-            table.row([title, "none".to_owned()]);
-        }
     }
     output::print(&table.render(terminal_width()))?;
     if !sets.contains_key(&*used) {
