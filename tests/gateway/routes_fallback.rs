@@ -177,9 +177,9 @@ async fn a_fallback_that_is_not_the_clients_is_passed_over() {
     let (mut environment, tokens) = filled();
     let stage = Stage::default();
     let world = stage.world(&mut environment);
-    environment
-        .vault(["agent", "create", "two", "--allow", "acme,pair"])
-        .asks_for_secrets();
+    let create = ["agent", "create", "two", "--allow", "acme/team,pair"];
+    let made = environment.vault(create).asks_for_secrets().ok();
+    let two = environment.secret("another agent's token", made.stdout.trim_end());
     let sets = json!({
         "default": [{ "to": "acme/team", "fallback": ["beta/two", "gamma", "pair"] }],
         "other": [{ "to": "beta/two", "fallback": ["acme/team"] }],
@@ -191,6 +191,8 @@ async fn a_fallback_that_is_not_the_clients_is_passed_over() {
     let answer = asks(&narrow, "a").await;
     assert_eq!((answer.status, answer.text()), (503, "fault"));
     assert_eq!(asked(&world), ["acme"]);
+    asks(&gateway.with_token(&two), "a").await.ok();
+    assert_eq!(asked(&world).last().unwrap(), "pair");
     // For whom a route itself is not, its fallback is not either, however
     // ill it may be.
     environment.vault(["route", "use", "other"]).ok();
