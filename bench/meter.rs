@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release --example meter`, which `bench/meter` does.
 
+#![allow(clippy::print_stdout)] // the table is what it is for
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -16,7 +18,10 @@ const EVENTS: &str = "text/event-stream";
 
 fn main() {
     let chat = chat();
-    println!("{:<44}{:>12}{:>14}{:>14}", "ns an answer", "metered", "IgnoredAny", "memchr");
+    println!(
+        "{:<44}{:>12}{:>14}{:>14}",
+        "ns an answer", "metered", "IgnoredAny", "memchr"
+    );
     for (name, body) in [
         (format!("chat completion, {} bytes", chat.len()), &chat),
         ("the same, indented".to_owned(), &indented(&chat)),
@@ -27,16 +32,44 @@ fn main() {
         println!("{name:<44}{ours:>12.0}{parsed:>14.0}{looked:>14.0}");
     }
     println!();
-    println!("{:<44}{:>12}{:>14}{:>14}", "GB/s, 50 MiB", "metered", "IgnoredAny", "memchr");
+    println!(
+        "{:<44}{:>12}{:>14}{:>14}",
+        "GB/s, 50 MiB", "metered", "IgnoredAny", "memchr"
+    );
     for (name, shape, kind, body) in [
         ("JSON: one long text", Shape::OpenAi, JSON, long_text()),
         ("JSON: a picture in base64", Shape::Gemini, JSON, picture()),
         ("JSON: embeddings", Shape::OpenAi, JSON, embeddings()),
-        ("JSON: embeddings, indented", Shape::OpenAi, JSON, indented(&embeddings())),
-        ("JSON: log probabilities", Shape::OpenAi, JSON, probabilities()),
-        ("events: a chat, word by word", Shape::OpenAi, EVENTS, events_of_chat()),
-        ("events: messages, word by word", Shape::Anthropic, EVENTS, events_of_messages()),
-        ("events: a response in one", Shape::OpenAi, EVENTS, event_of_response()),
+        (
+            "JSON: embeddings, indented",
+            Shape::OpenAi,
+            JSON,
+            indented(&embeddings()),
+        ),
+        (
+            "JSON: log probabilities",
+            Shape::OpenAi,
+            JSON,
+            probabilities(),
+        ),
+        (
+            "events: a chat, word by word",
+            Shape::OpenAi,
+            EVENTS,
+            events_of_chat(),
+        ),
+        (
+            "events: messages, word by word",
+            Shape::Anthropic,
+            EVENTS,
+            events_of_messages(),
+        ),
+        (
+            "events: a response in one",
+            Shape::OpenAi,
+            EVENTS,
+            event_of_response(),
+        ),
     ] {
         let size = body.len() as f64 / 1e9;
         let ours = size / best(|| meter(shape, kind, &body)).as_secs_f64();
@@ -133,7 +166,12 @@ fn picture() -> Vec<u8> {
 
 fn embeddings() -> Vec<u8> {
     let numbers: Vec<String> = (0..1536_u32)
-        .map(|index| format!("{:.9}", f64::from(index.wrapping_mul(2_654_435_761) >> 8) / 2e8 - 0.04))
+        .map(|index| {
+            format!(
+                "{:.9}",
+                f64::from(index.wrapping_mul(2_654_435_761) >> 8) / 2e8 - 0.04
+            )
+        })
         .collect();
     let numbers = numbers.join(",");
     filled(
@@ -151,7 +189,9 @@ fn probabilities() -> Vec<u8> {
         r#"{"model":"m","choices":[{"logprobs":{"content":["#,
         |index| {
             let comma = if index > 0 { "," } else { "" };
-            format!(r#"{comma}{{"token":" word","logprob":-0.0{index},"bytes":[32,119,111,114,100],"top_logprobs":[]}}"#)
+            format!(
+                r#"{comma}{{"token":" word","logprob":-0.0{index},"bytes":[32,119,111,114,100],"top_logprobs":[]}}"#
+            )
         },
         &format!(r#"]}}}}],{USAGE}}}"#),
     )
@@ -161,7 +201,11 @@ fn events_of_chat() -> Vec<u8> {
     let head = r#""id":"chatcmpl-FAKEfakeFAKEfakeFAKEfakeFAK","object":"chat.completion.chunk","created":1790000000,"model":"gpt-5.4-mini-2026-03-17","service_tier":"default","system_fingerprint":"fp_FAKE000000""#;
     filled(
         "",
-        |index| format!("data: {{{head},\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\" word{index}\"}},\"logprobs\":null,\"finish_reason\":null}}],\"usage\":null,\"obfuscation\":\"FAKE\"}}\n\n"),
+        |index| {
+            format!(
+                "data: {{{head},\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\" word{index}\"}},\"logprobs\":null,\"finish_reason\":null}}],\"usage\":null,\"obfuscation\":\"FAKE\"}}\n\n"
+            )
+        },
         &format!("data: {{{head},\"choices\":[],{USAGE}}}\n\ndata: [DONE]\n\n"),
     )
 }
@@ -169,7 +213,11 @@ fn events_of_chat() -> Vec<u8> {
 fn events_of_messages() -> Vec<u8> {
     filled(
         "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"model\":\"claude-opus-4-8\",\"usage\":{\"input_tokens\":25,\"output_tokens\":1}}}\n\n",
-        |index| format!("event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":\" word{index}\"}}}}\n\n"),
+        |index| {
+            format!(
+                "event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":\" word{index}\"}}}}\n\n"
+            )
+        },
         "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":15}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
     )
 }

@@ -4,7 +4,6 @@
 
 pub mod isolate;
 pub mod signals;
-pub mod socket;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io;

@@ -5,50 +5,8 @@
 
 mod support;
 
-use std::fs::File;
-use std::io::Read;
-use std::process::Stdio;
-
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
-use support::{Run, TestEnvironment};
-
-/// What a terminal of so many columns shows, standard output and error alike.
-fn on_terminal(run: Run<'_>, columns: u16) -> String {
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let size = Winsize {
-        ws_row: 24,
-        ws_col: columns,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
-    tcsetwinsize(&master, size).unwrap();
-    let name = ptsname(&master, Vec::new()).unwrap();
-    let slave = File::options()
-        .read(true)
-        .write(true)
-        .open(name.to_str().unwrap())
-        .unwrap();
-    let mut command = run.command();
-    command
-        .stdin(Stdio::null())
-        .stdout(slave.try_clone().unwrap())
-        .stderr(slave);
-    let mut child = command.spawn().unwrap();
-    // The command holds ends of the terminal, which closes with the last.
-    drop(command);
-    let mut shown = Vec::new();
-    let mut chunk = [0; 4096];
-    let mut master = File::from(master);
-    // Linux ends a terminal without writers with an error.
-    while let Ok(count @ 1..) = master.read(&mut chunk) {
-        shown.extend(&chunk[..count]);
-    }
-    child.wait().unwrap();
-    String::from_utf8(shown).unwrap().replace("\r\n", "\n")
-}
+use support::TestEnvironment;
+use support::terminal::shown_at;
 
 fn filled() -> TestEnvironment {
     let made = TestEnvironment::new()
@@ -72,7 +30,7 @@ fn a_table_fits_the_terminal_that_it_is_on() {
         for arguments in [&["list"][..], &["recipients"], &["provider", "list"]] {
             // Sentences, which the terminal wraps, are left out.
             let run = made.vault(["--quiet"]).args(arguments);
-            let shown = on_terminal(run, columns);
+            let shown = shown_at(run, columns);
             assert!(
                 !shown.is_empty() && widest(&shown) <= usize::from(columns),
                 "{arguments:?} at {columns}:\n{shown}"
@@ -94,7 +52,7 @@ fn help_fits_forty_columns() {
         "login", "get", "list", "export", "run", "set", "import", "init",
     ] {
         for flag in ["-h", "--help"] {
-            let shown = on_terminal(made.vault([command, flag]), 40);
+            let shown = shown_at(made.vault([command, flag]), 40);
             let too_wide: Vec<_> = shown
                 .lines()
                 .filter(|line| strip(line).chars().count() > 40)
@@ -124,15 +82,15 @@ fn strip(line: &str) -> String {
 fn colour_is_for_terminals_that_want_it() {
     let made = filled();
     let failing = || made.vault(["get", "opneai"]);
-    assert!(on_terminal(failing(), 80).contains("\x1b["));
-    assert!(!on_terminal(failing().env("NO_COLOR", "1"), 80).contains('\x1b'));
-    assert!(!on_terminal(failing().env("TERM", "dumb"), 80).contains('\x1b'));
-    assert!(!on_terminal(failing().args(["--color", "never"]), 80).contains('\x1b'));
-    assert!(on_terminal(failing().args(["--color", "always"]), 80).contains("\x1b["));
+    assert!(shown_at(failing(), 80).contains("\x1b["));
+    assert!(!shown_at(failing().env("NO_COLOR", "1"), 80).contains('\x1b'));
+    assert!(!shown_at(failing().env("TERM", "dumb"), 80).contains('\x1b'));
+    assert!(!shown_at(failing().args(["--color", "never"]), 80).contains('\x1b'));
+    assert!(shown_at(failing().args(["--color", "always"]), 80).contains("\x1b["));
     assert!(!failing().fails(3).stderr.contains('\x1b'));
     let help = || made.vault(["get", "--help"]);
     for run in [help().env("NO_COLOR", "1"), help().env("TERM", "dumb")] {
-        assert!(!on_terminal(run, 80).contains('\x1b'));
+        assert!(!shown_at(run, 80).contains('\x1b'));
     }
 }
 
@@ -141,7 +99,7 @@ fn nothing_moves() {
     let made = filled();
     for arguments in [&["list"][..], &["doctor"], &["recipients"], &["backups"]] {
         let run = made.vault(arguments).env("TERM", "dumb");
-        let shown = on_terminal(run, 80);
+        let shown = shown_at(run, 80);
         for sign in ['\r', '\x08', '\x1b'] {
             assert!(!shown.contains(sign), "{arguments:?}: {shown:?}");
         }

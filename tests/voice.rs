@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use support::{TestEnvironment, make_folder};
+use vault::audit::{AuditError, Broken, Fault, VerifyError};
 use vault::error::{Error, Kind};
 use vault::export::{self, Format, Manifest};
 use vault::files::FileError;
@@ -291,6 +292,39 @@ fn number_of_authority_error(error: &AuthorityError) -> usize {
     }
 }
 
+fn audit_faults() -> [Fault; 9] {
+    let (line, wanted) = (5, 9);
+    [
+        Fault::Foreign { line },
+        Fault::Changed { line },
+        Fault::OutOfOrder {
+            line,
+            found: 6,
+            wanted: 5,
+        },
+        Fault::Replaced { line },
+        Fault::Other { line, seq: 5 },
+        Fault::CutOff { line, wanted },
+        Fault::Gone { wanted },
+        Fault::NoTorn { line },
+        Fault::NoHead { line },
+    ]
+}
+
+fn number_of_audit_fault(fault: &Fault) -> usize {
+    match fault {
+        Fault::Foreign { .. } => 0,
+        Fault::Changed { .. } => 1,
+        Fault::OutOfOrder { .. } => 2,
+        Fault::Replaced { .. } => 3,
+        Fault::Other { .. } => 4,
+        Fault::CutOff { .. } => 5,
+        Fault::Gone { .. } => 6,
+        Fault::NoTorn { .. } => 7,
+        Fault::NoHead { .. } => 8,
+    }
+}
+
 /// That the examples leave no variant out.
 fn assert_whole<T>(examples: &[T], number: impl Fn(&T) -> usize, last: usize) {
     let found: BTreeSet<_> = examples.iter().map(number).collect();
@@ -344,6 +378,12 @@ fn of_the_library() -> Vec<Said> {
     ));
     assert_whole(&authority_errors(), number_of_authority_error, 4);
     said.extend(authority_errors().into_iter().map(Said::of));
+    assert_whole(&audit_faults(), number_of_audit_fault, 8);
+    said.extend(audit_faults().map(|fault| {
+        let path = "/home/you/state/audit.jsonl".into();
+        Said::of(VerifyError::Broken(Broken { path, fault }))
+    }));
+    said.push(Said::of(AuditError::Busy { path: path() }));
     said.extend(of_providers());
     said
 }

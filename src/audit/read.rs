@@ -18,7 +18,7 @@ pub struct Recorded {
     pub line: String,
     /// When it was.
     pub time: Timestamp,
-    /// Its members, in the order of the line.
+    /// Its members.
     pub members: Map<String, Value>,
 }
 

@@ -176,6 +176,37 @@ fn every_edit_is_found_and_its_line_is_named() {
     }
 }
 
+#[test]
+fn no_byte_of_it_can_be_changed_put_in_taken_out_or_be_the_last() {
+    let made = Fixture::with(2);
+    let whole = fs::read(made.log.path()).unwrap();
+    // A part of all places: each costs the disk's time.
+    let is_tried = |at: &usize| at.is_multiple_of(7) || whole.len() - at < 4;
+    for at in (0..whole.len()).filter(is_tried) {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1;
+        let mut longer = whole.clone();
+        longer.insert(at, b'0');
+        let mut broken = whole.clone();
+        broken.insert(at, b'\n');
+        let mut shorter = whole.clone();
+        shorter.remove(at);
+        let cut = whole[..at].to_vec();
+        for (what, bytes) in [
+            ("flipped", flipped),
+            ("put in", longer),
+            ("a line end put in", broken),
+            ("taken out", shorter),
+            ("cut off", cut),
+        ] {
+            fs::write(made.log.path(), bytes).unwrap();
+            assert!(made.verify().is_err(), "{what} at {at}");
+        }
+    }
+    fs::write(made.log.path(), &whole).unwrap();
+    assert_eq!(made.entries(), 2);
+}
+
 /// The line anew, with a digest that fits.
 fn forged(line: &str, from: &str, to: &str) -> String {
     let line = line.replace(from, to);

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::command::{
     agent, approvals, audit, backups, ca, completions, connection, doctor, export, get, history,
-    import, init, list, login, logout, man, provider, rekey, route, run, scan, secret, serve,
+    import, init, list, login, logout, man, provider, rekey, route, rule, run, scan, secret, serve,
     unlock, usage, verify,
 };
 use super::global::Global;
@@ -118,6 +118,8 @@ pub enum Command {
     Route(route::RouteArgs),
     /// Decide on requests that the policy wants approved
     Approvals(approvals::ApprovalsArgs),
+    /// Look at what agents may do through the gateway
+    Rule(rule::RuleArgs),
     /// Print the certificate that clients of `serve` trust
     Ca(ca::CaArgs),
     /// Tell what happened, and whether the log of it is whole

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::context::Context;
-use crate::audit::{AuditError, Entry, Log, Mark};
+use crate::audit::{AuditError, Entry, Log, Mark, VerifyError};
 use crate::error::Result;
 use crate::vault::{Pinned, Store, audit_marks};
 
@@ -34,8 +34,13 @@ impl Context {
         self.write_down(|log| log.append(entry, self.now));
     }
 
-    /// Takes the log as it is, whatever is wrong with it.
+    /// Takes the log as it is, after saying what is wrong with it.
     pub fn accept_audit_log(&self, entry: &Entry) {
+        let marks = self.audit_marks().unwrap_or_default();
+        let verified = self.audit_log().map(|log| log.verify(&marks));
+        if let Ok(Err(error @ VerifyError::Broken(_))) = verified {
+            self.output.note(&format!("{error}."));
+        }
         self.write_down(|log| log.accept(entry, self.now));
     }
 

@@ -19,6 +19,7 @@ mod input;
 mod manual;
 mod network;
 mod output;
+mod oversight;
 mod places;
 mod progress;
 mod refusal;
@@ -110,6 +111,7 @@ fn run(command: args::Command, context: &context::Context) -> Result<u8> {
         Command::Route(args) => command::route::run(&args, context),
         Command::Usage(args) => command::usage::run(&args, context),
         Command::Approvals(args) => return command::approvals::run(&args, context),
+        Command::Rule(args) => return command::rule::run(&args, context),
         Command::Ca(args) => command::ca::run(&args, context),
         Command::Audit(args) => command::audit::run(&args, context),
         Command::Import(args) => command::import::run(&args, context),

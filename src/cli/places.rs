@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 
 use super::environment::Environment;
 use crate::error::{Error, Kind, Result};
+use crate::files::socket::PrivateSocket;
 use crate::process;
-use crate::process::socket::PrivateSocket;
 
 /// The places of one user, or of one `VAULT_HOME`.
 #[derive(Debug, Clone)]
@@ -105,7 +105,7 @@ impl Places {
 
     /// Everything that is ours alone, but for the vault file.
     pub fn own(&self) -> impl Iterator<Item = &Path> {
-        let folders = [&self.identity, &self.providers, &self.state];
+        let folders = [&self.identity, &self.providers, &self.policy, &self.state];
         let sockets = [&self.runtime, &self.temporary, &self.shortest];
         let all = folders.into_iter().chain(sockets).chain(&self.backups);
         all.map(PathBuf::as_path)
@@ -161,6 +161,7 @@ mod tests {
         assert_eq!(places.file, Path::new("/h/vault.age"));
         assert_eq!(places.identity, Path::new("/h/identity.txt"));
         assert_eq!(places.providers, Path::new("/h/providers"));
+        assert_eq!(places.policy, Path::new("/h/policy.json"));
         assert_eq!(places.backups.as_deref(), Some(Path::new("/h/backups")));
         assert_eq!(places.state, Path::new("/h/state"));
     }
@@ -191,7 +192,7 @@ mod tests {
         let socket = long.session_socket(Path::new("/v"));
         assert!(socket.starts_with("/t"), "{}", socket.display());
         assert!(
-            socket.as_os_str().len() <= crate::process::socket::LONGEST,
+            socket.as_os_str().len() <= crate::files::socket::LONGEST,
             "{}",
             socket.display()
         );

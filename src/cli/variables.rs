@@ -2,7 +2,7 @@
 //! it.
 
 use super::context::Context;
-use crate::audit::{Entry, Event};
+use crate::audit::Entry;
 use crate::broker::variables::{self, Naming, Origin, Reader, Source, Variable, Wanted};
 use crate::credential::Credential;
 use crate::error::Result;
@@ -36,9 +36,8 @@ pub fn gather(
     variables::gather(wanted, naming, &source, &reader)
 }
 
-/// What the audit log is told of variables that go to a program or a file;
-/// nothing where there are none.
-pub fn told(variables: &[Variable], command: &'static str) -> Option<Entry> {
+/// An entry of the audit log with what these variables come from.
+pub fn told(entry: Entry, variables: &[Variable]) -> Entry {
     let origins = || variables.iter().map(Variable::origin);
     let mut connections: Vec<_> = origins()
         .filter_map(|origin| match origin {
@@ -51,10 +50,9 @@ pub fn told(variables: &[Variable], command: &'static str) -> Option<Entry> {
         Origin::Secret(name) => Some(name),
         Origin::Connection(_) => None,
     });
-    let entry = Entry::new(Event::Export, command)
+    entry
         .with_list("connections", connections)
-        .with_list("secrets", secrets);
-    (!variables.is_empty()).then_some(entry)
+        .with_list("secrets", secrets)
 }
 
 /// Who runs the command.

@@ -5,6 +5,7 @@
 //! umask is. Every error names its path.
 
 mod lock;
+pub mod socket;
 mod staged;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};

@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use zeroize::Zeroizing;
 
 use crate::files::FileError;
-use crate::process::socket::{self, PrivateSocket, process_behind};
+use crate::files::socket::{self, PrivateSocket, process_behind};
 use crate::process::{LockedBytes, since_boot};
 use crate::seal::VaultKey;
 

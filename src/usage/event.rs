@@ -72,3 +72,32 @@ pub struct Event {
     /// What it cost; `None` where that is not known.
     pub cost: Option<Nano>,
 }
+
+/// A request of 10 and 5 tokens that cost 62,500, for tests.
+#[cfg(test)]
+pub(super) fn sample(at: Timestamp, agent: &str, connection: &str) -> Event {
+    let (provider, name) = connection.split_once('/').unwrap();
+    let id = ConnectionId {
+        provider: provider.parse().unwrap(),
+        connection: name.parse().unwrap(),
+    };
+    Event {
+        at,
+        agent: agent.into(),
+        connection: Arc::new(id),
+        method: "POST".into(),
+        endpoint: "/v1/chat/completions".to_owned(),
+        status: 200,
+        took: Duration::from_millis(12),
+        metered: Metered {
+            model: Some("gpt-5".to_owned()),
+            tokens: Some(Tokens {
+                input: 10,
+                output: 5,
+                ..Tokens::default()
+            }),
+            ..Metered::default()
+        },
+        cost: Some(Nano(62_500)),
+    }
+}

@@ -71,6 +71,11 @@ impl PinFile {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn folder(&self) -> &Path {
+        files::folder_of(&self.path)
+    }
+
     /// The pin, unless this vault was never seen here.
     pub(super) fn read(&self) -> Result<Option<Pin>, VaultError> {
         let damaged = || VaultError::DamagedPin {

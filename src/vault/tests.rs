@@ -222,6 +222,35 @@ fn between_the_announcement_of_a_new_key_and_the_change_either_vault_opens() {
 }
 
 #[test]
+fn the_pin_remembers_how_long_the_audit_log_ever_was() {
+    let fixture = Fixture::new();
+    let state = fixture.store.pin.folder().to_owned();
+    let mark = |seq: u64, digit: &str| format!("{seq:020} {}", digit.repeat(64));
+    let after = |head: Option<String>| {
+        let path = state.join("audit.head");
+        match head {
+            Some(head) => fs::write(path, head + "\n").unwrap(),
+            None => fs::remove_file(path).unwrap(),
+        }
+        fixture.put("openai/default", "sk-FAKE");
+        let seen = fixture.store.pin().unwrap().unwrap().audit;
+        assert_eq!(
+            audit_marks(&state),
+            seen.clone().into_iter().collect::<Vec<_>>()
+        );
+        seen
+    };
+    assert_eq!(fixture.store.pin().unwrap().unwrap().audit, None);
+    assert_eq!(after(Some(mark(9, "a"))), Some(mark(9, "a")));
+    assert_eq!(after(Some(mark(12, "b"))), Some(mark(12, "b")));
+    // Whatever happens to the log and to what is kept beside it.
+    assert_eq!(after(Some(mark(9, "c"))), Some(mark(12, "b")));
+    assert_eq!(after(None), Some(mark(12, "b")));
+    assert_eq!(after(Some("z".repeat(85))), Some(mark(12, "b")));
+    assert_eq!(after(Some(mark(13, "d"))), Some(mark(13, "d")));
+}
+
+#[test]
 fn a_failed_change_leaves_the_vault_as_it_was() {
     let fixture = Fixture::new();
     fixture.put("openai/default", "sk-FAKE");

@@ -202,6 +202,16 @@ fn no_form_of_a_secret_comes_through_whatever_surrounds_it() {
 }
 
 #[test]
+fn any_answer_counts_the_same_in_any_pieces_and_parts_are_in_their_whole() {
+    run("meter");
+}
+
+#[test]
+fn a_policy_of_any_bytes_is_read_or_refused_and_judges_any_body() {
+    run("policy");
+}
+
+#[test]
 fn heads_authorities_paths_and_codings_of_any_bytes_are_read_or_refused() {
     run("heads");
 }

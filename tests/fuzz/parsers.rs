@@ -12,12 +12,14 @@ use vault::credential::{Value, echo};
 use vault::flow::authorize::Attempt;
 use vault::flow::{Server, Step, Tokens, codex};
 use vault::gateway::decode::{Coding, Decoder};
-use vault::name::{ConnectionRef, FieldName, ProviderName, Target, VariableName};
+use vault::name::{ConnectionId, ConnectionRef, FieldName, ProviderName, Target, VariableName};
 use vault::net::{Address, Answer, Proxies, ProxyVariables};
+use vault::policy::{Action, Body, Facts, JsonBody, Policy, Verdict};
 use vault::provider::{Catalog, Host, HostName, Template, Verify};
 use vault::scan::Scanner;
 use vault::seal::{Fingerprint, IdentityFile, Opener, Prompts, Recipient, VaultKey};
 use vault::secret::Secret;
+use vault::usage::meter::{Meter, Shape, SocketMeter, with_usage_asked};
 use vault::vault::{Document, Sealed};
 use zeroize::Zeroizing;
 
@@ -33,7 +35,7 @@ const WORK: u8 = 2;
 pub type Parser = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
 
 /// All of them.
-pub const PARSERS: [Parser; 15] = [
+pub const PARSERS: [Parser; 17] = [
     ("vault_file", vault_file, seeds::vault_files),
     ("sealed", sealed, seeds::sealed),
     ("document", document, seeds::documents),
@@ -47,6 +49,8 @@ pub const PARSERS: [Parser; 15] = [
     ("tokens", tokens, seeds::tokens),
     ("pasted", pasted, seeds::pasted),
     ("redacted", redacted, seeds::redacted),
+    ("meter", meter, seeds::metered),
+    ("policy", policy, seeds::policies),
     ("heads", gateway::heads, gateway::head_seeds),
     ("gateway", gateway::gateway, gateway::seeds),
 ];
@@ -244,6 +248,66 @@ pub fn pasted(bytes: &[u8]) {
 /// A key that must not be seen behind a redactor.
 const CANARY: &str = "FAKE-canary/0123456789+abcdef";
 
+/// An answer that tokens are counted in, what comes over a socket, and a
+/// request that usage is asked for in. The input: the shape, the framing, how
+/// large the pieces are, and the text.
+pub fn meter(bytes: &[u8]) {
+    let [shape, kind, size, text @ ..] = bytes else {
+        return;
+    };
+    let shapes = [
+        Shape::OpenAi,
+        Shape::Anthropic,
+        Shape::Gemini,
+        Shape::Mistral,
+        Shape::Cohere,
+        Shape::Ollama,
+    ];
+    let kinds = [
+        "application/json",
+        "text/event-stream",
+        "application/x-ndjson",
+    ];
+    let provider: ProviderName = ["openai", "xai"][usize::from(*shape) % 2]
+        .parse()
+        .expect("they are names");
+    let shape = shapes[usize::from(*shape) % shapes.len()];
+    let kind = kinds[usize::from(*kind) % kinds.len()];
+    let read = |size: usize| {
+        let meter = Meter::new(shape, &provider, Some(kind), 200);
+        let mut meter = meter.expect("answers of this kind are read");
+        let mut socket = SocketMeter::new(shape, &provider);
+        for piece in text.chunks(size) {
+            meter.feed(piece);
+            socket.feed(piece);
+        }
+        (meter.finish(true), socket.finish())
+    };
+    let whole = read(text.len().max(1));
+    assert_eq!(
+        whole,
+        read(usize::from(*size) + 1),
+        "pieces count otherwise"
+    );
+    for tokens in [whole.0.tokens, whole.1.tokens].into_iter().flatten() {
+        let parts = tokens.cached + tokens.cache_write + tokens.cache_write_long;
+        assert!(parts <= tokens.input && tokens.reasoning <= tokens.output);
+    }
+
+    if let Some(asked) = with_usage_asked(text) {
+        let parse = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text);
+        // Some JSON is too deep for a value.
+        if let Ok(mut asked) = parse(&asked) {
+            let options = asked["stream_options"].take();
+            assert_eq!(options["include_usage"], true);
+            let mut was = parse(text).expect("what was added is not deep");
+            was["stream_options"].take();
+            assert_eq!(asked, was);
+        }
+        assert_eq!(with_usage_asked(&asked), None);
+    }
+}
+
 /// An answer of an upstream that sends keys back. The input: how the body is
 /// coded, where it is cut, forms up to the first line feed, and the text.
 pub fn redacted(bytes: &[u8]) {
@@ -369,6 +433,62 @@ pub fn scanned(bytes: &[u8]) {
     }
 }
 
+/// A policy, and behind a line `--` a body that it judges. What `serde_json`
+/// takes for no JSON is never judged as such, and no body is asked for twice.
+pub fn policy(bytes: &[u8]) {
+    let border = bytes.windows(4).position(|four| four == b"\n--\n");
+    let (text, body) = bytes.split_at(border.unwrap_or(bytes.len()));
+    let body = body.get(4..).unwrap_or_default();
+    let read = JsonBody::read(body);
+    if let Ok(json) = &read {
+        let theirs = serde_json::from_slice::<serde_json::Value>(body);
+        let is_large = |error: &serde_json::Error| error.to_string().contains("out of range");
+        assert!(theirs.map_or_else(|error| is_large(&error), |_| true));
+        let _ = (json.model(), json.member("/messages/0/role"));
+    }
+    let policy = match Policy::parse(&String::from_utf8_lossy(text)) {
+        Ok(policy) => policy,
+        Err(bad) => {
+            assert!(bad.line > 0 && bad.column > 0 && !bad.what.is_empty());
+            return;
+        }
+    };
+    let id = ConnectionId {
+        provider: "openai".parse().expect("it is a name"),
+        connection: "team".parse().expect("it is a name"),
+    };
+    let path = String::from_utf8_lossy(body);
+    for (connection, path) in [
+        (Some(&id), Some("/v1/chat/completions")),
+        (Some(&id), Some(path.as_ref())),
+        (None, None),
+    ] {
+        let mut facts = Facts {
+            agent: "ci",
+            connection,
+            host: "api.openai.com",
+            method: "POST",
+            path,
+            body: Body::Unread,
+        };
+        let early = policy.decide(&facts);
+        facts.body = match &read {
+            Ok(json) => Body::Json(json),
+            Err(_) => Body::Unreadable,
+        };
+        let Verdict::Decided(late) = policy.decide(&facts) else {
+            panic!("a body that is here is asked for");
+        };
+        assert!(!late.is_unreadable || late.action == Action::Deny);
+        if let Verdict::Decided(early) = early {
+            assert_eq!(
+                early.action, late.action,
+                "it was said not to depend on the body"
+            );
+        }
+    }
+}
+
 /// Inputs that parse, so that what is made from them gets past the first line.
 pub mod seeds {
     use super::{KEY, WORK, key};
@@ -414,6 +534,23 @@ pub mod seeds {
             format!("# created: now\n\n{KEY}\n").into_bytes(),
             b"AGE-PLUGIN-YUBIKEY-1QQPSYQVZQ\n".to_vec(),
             encrypted.into_bytes(),
+        ]
+    }
+
+    /// Everything that a policy may hold, with a body that it is about.
+    pub fn policies() -> Vec<Vec<u8>> {
+        let policy = r#"{"$schema": "x", "default": "deny", // all
+"rules": [{"name": "a", "agent": "c*", "connection": "openai/*", "method": ["POST"], "path": "/v1/**/completions", "action": "allow"},
+{"provider": ["openai"], "host": "**.openai.com", "body": {"/model": ["gpt-5*-pro", null], "/max_tokens": {">": 8e3, "<=": 1e9}}, "action": "approve", "timeout": "3m"},],
+"limits": [{"requests": 100, "tokens": 5, "per": "60s"}], "budgets": [{"usd": "5.00", "per": "day"}, {"usd": 0.1, "per": "hour"}],
+"routes": {"default": [{"model": "llama*", "to": "ollama", "fallback": ["a/b"], "rename": "x"}]}, "notify": "cat", "ask_for_usage": true}"#;
+        let body = r#"{"model": "gpt-5.4-pro", "max_tokens": 9000.5, "stream": true, "messages": [{"role": "user", "content": "\ud83d\ude00 \u0061"}]}"#;
+        vec![
+            format!("{policy}\n--\n{body}").into_bytes(),
+            format!(
+                "{{\"rules\":[{{\"path\":\"/a/*b**/c/**\",\"action\":\"deny\"}}]}}\n--\n/a/xb/c;d/"
+            )
+            .into_bytes(),
         ]
     }
 
@@ -493,6 +630,25 @@ pub mod seeds {
             "{\"tokens\":{\"id_token\":\"a.e30.c\",\"access_token\":\"a.e30.c\",\"refresh_token\":\"FAKE\"},\"last_refresh\":\"2026-11-01T10:00:00Z\"}",
         ]
         .map(|text| text.as_bytes().to_vec())
+        .to_vec()
+    }
+
+    /// Each framing, a socket, and a request.
+    pub fn metered() -> Vec<Vec<u8>> {
+        let done = br#"{"type":"response.done","response":{"usage":{"input_tokens":9,"output_tokens":2}}}"#;
+        let length = u8::try_from(done.len()).expect("it is short");
+        [
+            (0, 0, br#"{"model":"m","choices":[{"message":{"content":"a \"b\" \\"}}],"usage":{"prompt_tokens":11,"completion_tokens":14,"total_tokens":25,"prompt_tokens_details":{"cached_tokens":4},"completion_tokens_details":{"reasoning_tokens":6}}}"#.to_vec()),
+            (1, 1, b"event: message_start\r\ndata: {\"type\":\"message_start\",\"message\":{\"model\":\"m\",\"usage\":{\"input_tokens\":25,\"cache_read_input_tokens\":7,\"cache_creation\":{\"ephemeral_1h_input_tokens\":3},\"output_tokens\":1}}}\r\n\r\ndata: {\"type\":\"message_stop\"}\r\n\r\n".to_vec()),
+            (2, 0, br#"[{"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":8,"promptTokensDetails":[{"modality":"AUDIO","tokenCount":3}]}},{"modelVersion":"m"}]"#.to_vec()),
+            (3, 1, b"\xef\xbb\xbf: x\ndata: {\"usage\":\ndata: {\"cost\":1.5e-7}}\n\ndata: [DONE]\n\n".to_vec()),
+            (4, 0, br#"{"meta":{"billed_units":{"input_tokens":3.0}}}"#.to_vec()),
+            (5, 2, b"{\"done\":false}\n{\"done\":true,\"eval_count\":3}\n".to_vec()),
+            (0, 0, [&[0x81, length], done.as_slice()].concat()),
+            (0, 0, br#"{"stream":true,"messages":[],"stream_options":{"a":1}}"#.to_vec()),
+            (0, 0, br#" {"stream":true,"prompt":""} "#.to_vec()),
+        ]
+        .map(|(shape, kind, text)| [&[shape, kind, 2], text.as_slice()].concat())
         .to_vec()
     }
 

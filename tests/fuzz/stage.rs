@@ -63,7 +63,7 @@ fn watched(folder: &std::path::Path) -> Oversight {
         policy: Arc::new(policy.expect("none is there")),
         routes: RouteFile::open(folder, Box::new(|_| ())),
         allowance: Allowance::new(Defaults::None, None),
-        approvals,
+        approvals: Arc::new(approvals),
         recorder,
         prices: Prices::embedded(),
     }

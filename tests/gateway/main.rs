@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used)] // also in helpers
 
 mod client;
+#[path = "../policy/corpus.rs"]
+mod corpus;
 #[path = "../support/mod.rs"]
 mod support;
 mod template;
@@ -18,6 +20,7 @@ mod hosts;
 mod injection;
 mod passing;
 mod placeholders;
+mod policy;
 mod redaction;
 mod refusals;
 mod reload;

@@ -7,6 +7,8 @@
 mod authsome;
 mod bundled;
 mod catalog;
+#[path = "../conforms/mod.rs"]
+mod conforms;
 mod hostile;
 mod oauth;
 mod schema;

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, tcgetattr};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
-use super::TestEnvironment;
+use super::{Run, TestEnvironment};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -200,4 +200,41 @@ impl<'a> Terminal<'a> {
         }
         true
     }
+}
+
+/// What a terminal of so many columns shows, standard output and error alike.
+pub fn shown_at(run: Run<'_>, columns: u16) -> String {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let size = Winsize {
+        ws_row: 24,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    tcsetwinsize(&master, size).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let slave = File::options()
+        .read(true)
+        .write(true)
+        .open(name.to_str().unwrap())
+        .unwrap();
+    let mut command = run.command();
+    command
+        .stdin(Stdio::null())
+        .stdout(slave.try_clone().unwrap())
+        .stderr(slave);
+    let mut child = command.spawn().unwrap();
+    // The command holds ends of the terminal, which closes with the last.
+    drop(command);
+    let mut shown = Vec::new();
+    let mut chunk = [0; 4096];
+    let mut master = File::from(master);
+    // Linux ends a terminal without writers with an error.
+    while let Ok(count @ 1..) = master.read(&mut chunk) {
+        shown.extend(&chunk[..count]);
+    }
+    child.wait().unwrap();
+    String::from_utf8(shown).unwrap().replace("\r\n", "\n")
 }

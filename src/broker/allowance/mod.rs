@@ -80,7 +80,7 @@ pub enum Refused {
     Budget {
         /// When there is a new one.
         resets: Timestamp,
-        /// The budget: `5.00 USD per day for ci`.
+        /// The budget: `5.00 USD per day for ci on openai`.
         what: String,
     },
     /// There is a budget, and what was spent cannot be known at present.
@@ -168,9 +168,15 @@ impl Allowance {
             Period::Day => "day",
             Period::Month => "month",
         };
+        let mut what = format!("{amount} per {period} for {agent}");
+        for (word, texts) in budget.selector.parts() {
+            if word != "agent" {
+                what = format!("{what} on {}", texts.join(" or "));
+            }
+        }
         Err(Refused::Budget {
             resets: budget.per.end(now),
-            what: format!("{amount} per {period} for {agent}"),
+            what,
         })
     }
 }

@@ -2,6 +2,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
+use crate::usage::{Event, Metered, Recorder, Settings};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -287,7 +288,7 @@ fn a_budget_that_is_spent_refuses_until_the_next_begins() {
         refused,
         Err(Refused::Budget {
             resets: "2026-03-02T00:00:00Z".parse().unwrap(),
-            what: "5.00 USD per day for ci".to_owned(),
+            what: "5.00 USD per day for ci on openai".to_owned(),
         })
     );
     let refused = refused.unwrap_err();
@@ -339,6 +340,41 @@ fn what_a_budget_refuses_is_counted_by_no_limit() {
     assert_eq!(kept.let_through(9, &policy, "ci", "openai/default"), 0);
     book.is_stopped.store(false, Ordering::Relaxed);
     assert_eq!(kept.let_through(9, &policy, "ci", "openai/default"), 3);
+}
+
+#[test]
+fn a_restart_gives_no_new_budget() {
+    let folder = tempfile::tempdir().unwrap();
+    let now: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
+    let recorder = || {
+        Recorder::start(Settings {
+            path: folder.path().join("usage.db"),
+            keep: MINUTE * 60 * 24 * 180,
+            warn: Arc::new(|text| panic!("{text}")),
+            clock: Arc::new(move || now),
+        })
+    };
+    let event = Event {
+        at: now,
+        agent: "ci".into(),
+        connection: Arc::new(id("openai/default")),
+        method: "POST".into(),
+        endpoint: "/v1/responses".to_owned(),
+        status: 200,
+        took: Duration::from_secs(1),
+        metered: Metered::default(),
+        cost: Some(Nano(2_500_000_000)),
+    };
+    let policy = policy(r#"{"budgets": [{"usd": "5.00", "per": "day"}]}"#);
+    for is_allowed in [true, true, false] {
+        let recorder = recorder();
+        let kept = Kept::new(Defaults::None, Some(Arc::clone(recorder.ledger()) as _));
+        let asked = kept.ask(&policy, "ci", "openai/team");
+        assert_eq!(asked.is_ok(), is_allowed);
+        assert!(kept.ask(&policy, "me", "openai/team").is_ok());
+        recorder.record(event.clone());
+        recorder.stop();
+    }
 }
 
 #[test]

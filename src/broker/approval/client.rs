@@ -17,7 +17,7 @@ use super::ask::End;
 use super::desk::{PREFIX, SUFFIX};
 use super::id::ApprovalId;
 use super::wire::{Ahead, Facts, LONGEST_LINE, Line, Request};
-use crate::process::socket::{connect, process_behind};
+use crate::files::socket::{connect, process_behind};
 use crate::process::user_id;
 
 /// How long one step of an exchange may take, and all of it.

@@ -20,7 +20,7 @@ use super::ask::{By, End};
 use super::id::ApprovalId;
 use super::wire::{Facts, LONGEST_REQUEST, Line, Request, ShownBody};
 use super::{Shared, locked};
-use crate::process::socket::{PrivateSocket, check_folder};
+use crate::files::socket::{PrivateSocket, check_folder};
 use crate::process::{since_boot, user_id};
 
 /// What the sockets of gateways are called; a number and a random name follow.

@@ -87,7 +87,7 @@ fn work(shared: &Shared) {
         let Some(command) = (shared.settings.notify)() else {
             continue;
         };
-        match run(shared, &command, &facts) {
+        match run(shared, &command, &facts, LONGEST) {
             Ok(status) if status.success() || is_stopping(shared) => {}
             Ok(status) => {
                 let message = format!("The notify command of the policy failed: {status}.");
@@ -106,7 +106,7 @@ fn is_stopping(shared: &Shared) -> bool {
     locked(&shared.notices).is_stopping
 }
 
-fn run(shared: &Shared, command: &str, facts: &Facts) -> io::Result<ExitStatus> {
+fn run(shared: &Shared, command: &str, facts: &Facts, longest: Duration) -> io::Result<ExitStatus> {
     let said = || match shared.settings.is_verbose {
         true => Ok(Stdio::from(rustix::io::fcntl_dupfd_cloexec(
             rustix::stdio::stderr(),
@@ -135,7 +135,7 @@ fn run(shared: &Shared, command: &str, facts: &Facts) -> io::Result<ExitStatus> 
         notices.running.push(group);
         (child, group)
     };
-    let attended = attend(&mut child, group, &line(facts));
+    let attended = attend(&mut child, group, &line(facts), longest);
     if !matches!(attended, Ok(true)) {
         // Not waited for yet: the number is still the child's.
         let _ = kill_process_group(group, Signal::KILL);
@@ -165,12 +165,12 @@ fn line(facts: &Facts) -> Vec<u8> {
 
 /// Gives a child what it is to read and waits for its end, without collecting
 /// it; false when its time was over.
-fn attend(child: &mut Child, id: Pid, input: &[u8]) -> io::Result<bool> {
+fn attend(child: &mut Child, id: Pid, input: &[u8], longest: Duration) -> io::Result<bool> {
     let mut stdin = child.stdin.take();
     if let Some(stdin) = &stdin {
         rustix::io::ioctl_fionbio(stdin, true)?;
     }
-    let end = Instant::now() + LONGEST;
+    let end = Instant::now() + longest;
     let (ended, tell) = UnixStream::pair()?;
     thread::Builder::new().spawn(move || await_end(id, &tell))?;
     let mut left = input;
@@ -220,4 +220,96 @@ fn await_end(id: Pid, _tell: &UnixStream) {
         waitid(WaitId::Pid(id), options),
         Err(rustix::io::Errno::INTR)
     ) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::sync::Mutex;
+
+    use rustix::process::test_kill_process;
+    use tokio::sync::broadcast;
+
+    use super::super::Settings;
+    use super::*;
+
+    fn shared() -> Shared {
+        Shared {
+            settings: Settings {
+                folders: Vec::new(),
+                notify: Arc::new(|| None),
+                environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
+                is_verbose: false,
+                audit: Arc::new(|_| {}),
+                warn: Arc::new(|_| {}),
+                clock: jiff::Timestamp::now,
+            },
+            board: Mutex::default(),
+            desk: Mutex::default(),
+            changes: broadcast::Sender::new(1),
+            notices: Mutex::default(),
+        }
+    }
+
+    fn facts() -> Facts {
+        serde_json::from_value(json!({
+            "id": "00000000", "agent": "ci", "rules": ["r"], "method": "POST", "host": "h",
+            "path": "/p", "since": "s", "expires": "e",
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_command_that_takes_too_long_is_ended_with_all_that_it_began() {
+        let shared = shared();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ids");
+        let script = format!(
+            "trap '' TERM; sleep 1000 & echo $$ $! > '{}'; wait",
+            path.display()
+        );
+        // Long enough for the shell to have written the numbers, on any day.
+        let status = run(&shared, &script, &facts(), Duration::from_secs(3)).unwrap();
+        assert_eq!(status.signal(), Some(9));
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mut ids = text.split_whitespace().map(|id| id.parse().unwrap());
+        let shell = Pid::from_raw(ids.next().unwrap()).unwrap();
+        assert!(test_kill_process(shell).is_err());
+        let child: i32 = ids.next().unwrap();
+        let end = Instant::now() + LONGEST;
+        let is_gone = || {
+            let stat = std::fs::read_to_string(format!("/proc/{child}/stat"));
+            stat.map_or(true, |stat| stat.contains(") Z "))
+        };
+        while !is_gone() {
+            assert!(Instant::now() < end);
+            thread::yield_now();
+        }
+        assert!(locked(&shared.notices).running.is_empty());
+    }
+
+    #[test]
+    fn a_command_that_does_not_read_is_no_matter() {
+        let shared = shared();
+        let mut facts = facts();
+        facts.path = "x".repeat(1_000_000);
+        for script in ["exec 0<&-; exit 0", "head -c 3 > /dev/null"] {
+            let status = run(&shared, script, &facts, LONGEST).unwrap();
+            assert!(status.success(), "{script}: {status}");
+        }
+        let script = "test \"$(wc -c)\" -gt 1000000";
+        let status = run(&shared, script, &facts, LONGEST).unwrap();
+        assert!(status.success(), "{status}");
+    }
+
+    #[test]
+    fn after_the_end_no_command_is_begun() {
+        let shared = shared();
+        stop(&shared);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let script = format!("touch '{}'", path.display());
+        run(&shared, &script, &facts(), LONGEST).unwrap();
+        assert!(!path.exists());
+    }
 }

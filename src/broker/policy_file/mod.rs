@@ -59,6 +59,8 @@ pub enum News {
 /// How much there is in a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
+    /// Rules.
+    pub rules: usize,
     /// Limits.
     pub limits: usize,
     /// Budgets.
@@ -146,6 +148,7 @@ impl PolicyFile {
 impl Counts {
     fn of(policy: &Policy) -> Self {
         Self {
+            rules: policy.rules().len(),
             limits: policy.limits().len(),
             budgets: policy.budgets().len(),
             routes: policy.routes().len(),
@@ -190,7 +193,8 @@ impl fmt::Display for News {
         match self {
             Self::Reloaded { path, counts, .. } => write!(
                 f,
-                "{path} has changed and is in force: {}, {}, {}.",
+                "{path} has changed and is in force: {}, {}, {}, {}.",
+                counted(counts.rules, "rule"),
                 counted(counts.limits, "limit"),
                 counted(counts.budgets, "budget"),
                 counted(counts.routes, "route set"),

@@ -7,7 +7,8 @@ use super::watched::Glance;
 use super::*;
 
 const ONE: &str = r#"{"limits": [{"requests": 1, "per": "60s"}]}"#;
-const TWO: &str = r#"{"limits": [{"requests": 1, "per": "60s"}, {"tokens": 1, "per": "60s"}]}"#;
+const TWO: &str = r#"{"limits": [{"requests": 1, "per": "60s"}, {"tokens": 1, "per": "60s"}],
+    "rules": [{"path": "/v1/files/**", "action": "deny"}]}"#;
 const BROKEN: &str = "{\n  \"limits\": [],\n  \"rules\": [\n";
 
 /// A folder with files that are followed, and what was heard of them.
@@ -97,12 +98,12 @@ fn a_change_is_in_force_at_once_and_its_digest_is_told() {
     let [News::Reloaded { counts, digest, .. }] = &heard[..] else {
         panic!("{heard:?}");
     };
-    assert_eq!(counts.limits, 2);
+    assert_eq!((counts.limits, counts.rules), (2, 1));
     assert_eq!(digest.len(), 64);
     assert!(!heard[0].is_bad());
     let said = heard[0].to_string();
     assert!(said.contains("is in force"), "{said}");
-    assert!(said.contains("2 limits"), "{said}");
+    assert!(said.contains("1 rule, 2 limits"), "{said}");
 }
 
 #[test]

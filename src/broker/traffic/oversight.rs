@@ -17,7 +17,7 @@ pub struct Oversight {
     /// Limits and budgets.
     pub allowance: Allowance,
     /// Whoever decides where a rule wants a person.
-    pub approvals: Approvals,
+    pub approvals: Arc<Approvals>,
     /// Where usage goes.
     pub recorder: Recorder,
     /// What tokens cost.

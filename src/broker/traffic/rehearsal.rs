@@ -147,7 +147,12 @@ impl Trial<'_> {
                 is_tunnel: false,
             });
         }
-        let all = catalog.all().unwrap_or_default().into_iter();
+        // Where nothing is connected yet, a policy can still be tried out.
+        let all = match book.entries.is_empty() {
+            true => catalog.all().unwrap_or_default(),
+            false => Vec::new(),
+        };
+        let all = all.into_iter();
         let mut definitions = all.filter_map(|entry| entry.definition.ok());
         let known = definitions.find(|definition| {
             definition

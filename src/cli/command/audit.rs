@@ -86,16 +86,29 @@ fn list(args: &AuditArgs, context: &Context) -> Result<()> {
     Ok(())
 }
 
+/// What an entry is about, in this order; the name goes without saying.
+const SUBJECTS: [&str; 7] = [
+    "program",
+    "agent",
+    "provider",
+    "connection",
+    "connections",
+    "secret",
+    "secrets",
+];
+
 /// What a person sees of an entry.
 fn cells(entry: &Recorded) -> [String; 5] {
     let text = |name: &str| entry.members.get(name).map_or_else(String::new, plain);
     let time = entry.time.to_string();
-    let facts = entry.members.iter().filter(|(name, _)| !is_own(name));
-    let facts = facts.map(|(name, value)| match (name.as_str(), value) {
-        ("connection" | "connections" | "secret" | "provider" | "agent", _) => plain(value),
-        (name, Value::Bool(true)) => name.replace('_', " "),
-        (name, _) => format!("{}={}", name, plain(value)),
+    let subjects = SUBJECTS.iter().filter_map(|name| entry.members.get(*name));
+    let others = entry.members.iter();
+    let others = others.filter(|(name, _)| !is_own(name) && !SUBJECTS.contains(&name.as_str()));
+    let others = others.map(|(name, value)| match value {
+        Value::Bool(true) => name.replace('_', " "),
+        value => format!("{name}={}", plain(value)),
     });
+    let facts = subjects.map(plain).chain(others);
     [
         time.chars().take(19).collect::<String>().replace('T', " "),
         text("event"),

@@ -28,7 +28,7 @@ use crate::vault::{Opened, Store};
 passphrase is asked for.\n\nExamples:\n  vault doctor\n  vault doctor --accept"
 )]
 pub struct DoctorArgs {
-    /// Take an older, forked or other vault than was last seen here as the new truth
+    /// Take an older, forked or other vault than was last seen here as the new truth, and the audit log as it is
     #[arg(long)]
     accept: bool,
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use crate::audit::{Entry, Event};
 use crate::broker::variables::{Naming, Wanted, collect};
 use crate::cli::context::Context;
 use crate::cli::output;
@@ -132,13 +133,11 @@ pub fn run(args: &ExportArgs, context: &Context) -> Result<()> {
     for warning in &rendered.warnings {
         context.output.warn(&warning.to_string());
     }
-    if let Some(entry) = variables::told(&gathered, "export") {
+    if !gathered.is_empty() {
+        let entry = variables::told(Entry::new(Event::Export, "export"), &gathered);
         let output = args.output.as_deref().map(Path::display);
-        context.audit(
-            &entry
-                .with("format", format.as_str())
-                .with_some("output", output),
-        );
+        let entry = entry.with("format", format.as_str());
+        context.audit(&entry.with_some("output", output));
     }
     put(&rendered.text, args.output.as_deref())?;
     if let (Some(path), Some(lines)) = (github_file, &rendered.github_env) {

@@ -22,6 +22,7 @@ pub mod provider;
 pub mod recipients;
 pub mod rekey;
 pub mod route;
+pub mod rule;
 pub mod run;
 pub mod scan;
 pub mod secret;

@@ -137,10 +137,12 @@ fn replace(args: &RunArgs, context: &Context) -> Result<u8> {
         refuse_nul(&name, value)?;
         command.env(name.as_str(), value.reveal());
     }
-    if let Some(entry) = variables::told(&gathered, "run") {
-        context.audit(&entry);
+    if !gathered.is_empty() {
+        let entry = Entry::new(Event::Export, "run");
+        context.audit(&variables::told(entry, &gathered));
     }
-    context.audit(&started(program).with("mode", "env"));
+    let entry = started(program).with("mode", "env");
+    context.audit(&variables::told(entry, &gathered));
     context.inherited.restore().map_err(|error| {
         Error::new(Kind::Failed, "Cannot give the program its limits back").with_source(error)
     })?;

@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -22,6 +23,7 @@ use crate::audit::{Entry, Event};
 use crate::broker::allowance::Defaults;
 use crate::broker::traffic::{Book, RunTokens, Selection, Source, Traffic};
 use crate::cli::context::Context;
+use crate::cli::oversight::{Watched, oversight};
 use crate::cli::{gateway, output};
 use crate::error::{Error, Kind, Result};
 use crate::files::{self, PathContext};
@@ -122,13 +124,14 @@ pub fn run(args: &ServeArgs, context: &Context) -> Result<()> {
         client: context.client(),
         clock: gateway::clock,
     };
-    let watched = gateway::Watched {
+    let watched = Watched {
         policy: args.policy.as_deref(),
         defaults: Defaults::OfService,
         keep: args.keep.0,
+        command: COMMAND,
         is_isolated: false,
     };
-    let oversight = gateway::oversight(&watched, context)?;
+    let oversight = oversight(&watched, context)?;
     let tokens = RunTokens::default();
     let traffic = Arc::new(Traffic::new(source, oversight, tokens, book));
     let is_tls = tls.is_some();
@@ -275,8 +278,11 @@ impl Watch<'_> {
     }
 }
 
-/// The signals that end a service.
-struct Signals(UnixStream);
+/// The signals that end a service, and the one that has it look around.
+struct Signals {
+    heard: UnixStream,
+    look: Arc<AtomicBool>,
+}
 
 impl Signals {
     fn new() -> Result<Self> {
@@ -287,20 +293,20 @@ impl Signals {
             let speaks = speaks.try_clone().map_err(failed)?;
             pipe::register(signal, speaks).map_err(failed)?;
         }
-        // Changes are seen without it; a service manager may send it.
-        let nothing = Arc::new(std::sync::atomic::AtomicBool::new(false));
-        signal_hook::flag::register(SIGHUP, nothing).map_err(failed)?;
+        // Changes are seen without it; with it, at once.
+        let look = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(SIGHUP, Arc::clone(&look)).map_err(failed)?;
         heard.set_read_timeout(Some(LOOK)).map_err(failed)?;
-        Ok(Self(heard))
+        Ok(Self { heard, look })
     }
 
     /// Waits for one, and looks after something meanwhile.
     fn wait(&self, mut look: impl FnMut()) {
         let mut next = Instant::now() + LOOK;
         loop {
-            match (&self.0).read(&mut [0]) {
+            match (&self.heard).read(&mut [0]) {
                 Ok(_) => return,
-                Err(_) if Instant::now() >= next => {
+                Err(_) if self.look.swap(false, Ordering::Relaxed) || Instant::now() >= next => {
                     look();
                     next = Instant::now() + LOOK;
                 }

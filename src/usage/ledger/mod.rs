@@ -21,6 +21,7 @@ use self::others::Others;
 use self::totals::Totals;
 use super::event::Event;
 use super::money::Nano;
+use super::recorder::Warn;
 use super::store::BadStore;
 use crate::name::ConnectionId;
 use crate::policy::Period;
@@ -36,6 +37,7 @@ pub struct Ledger {
     is_loaded: AtomicBool,
     is_reading: AtomicBool,
     is_writing: AtomicBool,
+    warn: Warn,
 }
 
 /// Sums of some requests.
@@ -70,13 +72,14 @@ struct Counted {
 impl Ledger {
     /// On the database at this path; `writer` is what this process calls itself
     /// in it. Nothing is read yet.
-    pub(super) fn new(path: PathBuf, writer: i64) -> Self {
+    pub(super) fn new(path: PathBuf, writer: i64, warn: Warn) -> Self {
         Self {
             counted: Mutex::default(),
             others: Mutex::new(Others::new(path, writer)),
             is_loaded: AtomicBool::new(false),
             is_reading: AtomicBool::new(true),
             is_writing: AtomicBool::new(true),
+            warn,
         }
     }
 
@@ -136,8 +139,15 @@ impl Ledger {
         }
         let read = self.read(&mut others, now);
         others.read_at = Some(Instant::now());
-        self.is_reading.store(read.is_ok(), Ordering::Relaxed);
-        self.is_loaded.fetch_or(read.is_ok(), Ordering::Release);
+        let was_reading = self.is_reading.swap(read.is_ok(), Ordering::Relaxed);
+        let is_read = read.is_ok();
+        if let Err(bad) = read
+            && was_reading
+            && self.is_writing.load(Ordering::Relaxed)
+        {
+            (self.warn)(&format!("Budgets cannot be kept: {}", bad.told()));
+        }
+        self.is_loaded.fetch_or(is_read, Ordering::Release);
     }
 
     fn read(&self, others: &mut Others, now: Timestamp) -> Result<(), BadStore> {

@@ -5,6 +5,7 @@
 //! many words stays unsaid.
 
 mod ask;
+mod bytes;
 mod events;
 mod number;
 mod said;
@@ -112,7 +113,7 @@ impl Framing {
         let kind = content_type.split(';').next().unwrap_or_default().trim();
         let is = |names: &[&str]| names.iter().any(|name| kind.eq_ignore_ascii_case(name));
         let ends = |end: &[u8]| {
-            let tail = kind.as_bytes().len().checked_sub(end.len());
+            let tail = kind.len().checked_sub(end.len());
             tail.is_some_and(|at| kind.as_bytes()[at..].eq_ignore_ascii_case(end))
         };
         Some(if is(&["application/json", "text/json"]) {
@@ -160,11 +161,13 @@ impl Meter {
 
     /// What the answer said; `is_whole` where its body came to its end.
     pub fn finish(self, is_whole: bool) -> Metered {
-        let has_ended = match self.framing {
-            Framing::Json => !self.scanner.is_open(),
-            Framing::Lines => !self.scanner.is_open() && self.said.is_done != Some(false),
-            Framing::Events(_) => self.said.is_over,
-        };
+        // An event may say at its start that it is the last.
+        let has_ended = !self.scanner.is_open()
+            && match self.framing {
+                Framing::Json => true,
+                Framing::Lines => self.said.is_done != Some(false),
+                Framing::Events(_) => self.said.is_over,
+            };
         let tokens = tokens::tokens(&self.said, self.dialect);
         Metered {
             tokens,

@@ -4,8 +4,7 @@
 //! Nothing is kept but a name, a number or a short text that two pieces share.
 //! What is no JSON is not read further, until the next document.
 
-use memchr::memchr;
-
+use super::bytes::{after_blanks, end_of_text, is_of_word, next_of_structure, quoted, word_end};
 use super::said::{Said, Value};
 use super::tree::{Place, Step};
 
@@ -14,12 +13,6 @@ const LONGEST: usize = 128;
 /// How deep the places lie, a list around them included: a modality of
 /// Gemini's is the sixth.
 const DEEPEST: usize = 8;
-/// How much is looked through at a time where nothing is nested or quoted.
-const BLOCK: usize = 32;
-/// How many times eight bytes are looked at before a text is a long one.
-const NEAR: usize = 3;
-/// How many bytes are looked at one by one before that.
-const STEPS: usize = 12;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -281,11 +274,11 @@ impl Scanner {
         while let Some(found) = next_of_structure(bytes, at) {
             at = found + 1;
             match bytes[found] {
-                b'"' => match end_of_text(&bytes[at..], &mut self.is_escaped) {
-                    Some(length) => at += length + 1,
+                b'"' => match quoted(bytes, found) {
+                    Some((_, end)) => at = end,
                     None => {
                         self.state = State::InTextOver;
-                        return bytes.len();
+                        return at;
                     }
                 },
                 b'{' | b'[' => self.over = self.over.saturating_add(1),
@@ -300,121 +293,6 @@ impl Scanner {
         }
         bytes.len()
     }
-}
-
-/// Which bytes numbers, `true`, `false` and `null` are made of.
-const OF_WORDS: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0_u8;
-    while byte < 128 {
-        table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
-        byte += 1;
-    }
-    table
-};
-
-fn is_of_word(byte: u8) -> bool {
-    OF_WORDS[usize::from(byte)]
-}
-
-fn word_end(bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|byte| !is_of_word(*byte))
-}
-
-fn after_blanks(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(at) {
-        at += 1;
-    }
-    at
-}
-
-/// A text that begins here, and where what follows its quote stands; `None`
-/// where it is none, or not whole.
-fn quoted(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
-    if bytes.get(at) != Some(&b'"') {
-        return None;
-    }
-    let rest = &bytes[at + 1..];
-    let length = end_of_text(rest, &mut false)?;
-    Some((&rest[..length], at + length + 2))
-}
-
-/// Where the quote stands that ends a text; `is_escaped` tells of backslashes
-/// that stood before these bytes, and afterwards of those at their end.
-fn end_of_text(bytes: &[u8], is_escaped: &mut bool) -> Option<usize> {
-    let mut at = 0;
-    while let Some(quote) = next_quote(bytes, at) {
-        if !ends_escaped(&bytes[at..quote], at == 0 && *is_escaped) {
-            *is_escaped = false;
-            return Some(quote);
-        }
-        at = quote + 1;
-    }
-    *is_escaped = ends_escaped(&bytes[at..], at == 0 && *is_escaped);
-    None
-}
-
-/// Where the next quote stands.
-fn next_quote(bytes: &[u8], mut at: usize) -> Option<usize> {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const QUOTES: u64 = u64::from_ne_bytes([b'"'; 8]);
-    // Most of the time it is near, nearer than a call to `memchr` pays.
-    let (eights, _) = bytes[at..].as_chunks();
-    for eight in eights.iter().take(NEAR) {
-        let differing = u64::from_le_bytes(*eight) ^ QUOTES;
-        // The lowest high bit stands in the first byte that is zero.
-        let zeros = differing.wrapping_sub(ONES) & !differing & (ONES << 7);
-        if zeros != 0 {
-            return Some(at + zeros.trailing_zeros() as usize / 8);
-        }
-        at += 8;
-    }
-    memchr(b'"', &bytes[at..]).map(|found| at + found)
-}
-
-/// Whether an odd number of backslashes ends these bytes, of which
-/// `was_escaped` tells whether one stands before them.
-fn ends_escaped(bytes: &[u8], was_escaped: bool) -> bool {
-    match bytes.last() {
-        None => return was_escaped,
-        Some(b'\\') => {}
-        Some(_) => return false,
-    }
-    let slashes = bytes
-        .iter()
-        .rev()
-        .take_while(|byte| **byte == b'\\')
-        .count();
-    let is_odd = slashes % 2 == 1;
-    is_odd != (was_escaped && slashes == bytes.len())
-}
-
-/// Where the next quote, bracket or brace stands.
-fn next_of_structure(bytes: &[u8], at: usize) -> Option<usize> {
-    // Most of the time it is near, and in long lists of numbers far.
-    let near = bytes.len().min(at + STEPS);
-    if let Some(found) = bytes[at..near].iter().position(|byte| is_structure(*byte)) {
-        return Some(at + found);
-    }
-    let (blocks, _) = bytes[near..].as_chunks::<BLOCK>();
-    // Compilers make a few wide comparisons of this.
-    let empty = blocks
-        .iter()
-        .take_while(|block| {
-            !block
-                .iter()
-                .fold(false, |found, byte| found | is_structure(*byte))
-        })
-        .count();
-    let from = near + empty * BLOCK;
-    let found = bytes[from..].iter().position(|byte| is_structure(*byte))?;
-    Some(from + found)
-}
-
-fn is_structure(byte: u8) -> bool {
-    // `[` and `]` lie 0x20 below `{` and `}`.
-    let brace = byte | 0x20;
-    (byte == b'"') | (brace == b'{') | (brace == b'}')
 }
 
 /// What of a token stood in earlier bytes.

@@ -52,7 +52,11 @@ impl Recorder {
     /// One that does nothing until the first event.
     pub fn start(settings: Settings) -> Self {
         let writer = random_number();
-        let ledger = Arc::new(Ledger::new(settings.path.clone(), writer));
+        let ledger = Arc::new(Ledger::new(
+            settings.path.clone(),
+            writer,
+            Arc::clone(&settings.warn),
+        ));
         let queue = Arc::new(Queue {
             waiting: Mutex::new(Waiting {
                 events: Vec::new(),

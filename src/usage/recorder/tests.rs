@@ -4,41 +4,13 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use super::super::event::{Metered, Tokens};
+use super::super::event::sample as event;
 use super::super::ledger::Stopped;
-use super::super::money::Nano;
 use super::super::query::{By, Query, rows};
 use super::*;
 use crate::policy::Period;
 
 const MONDAY: &str = "2026-08-17T10:59:59Z";
-
-pub(in crate::usage) fn event(at: Timestamp, agent: &str, connection: &str) -> Event {
-    let (provider, name) = connection.split_once('/').unwrap();
-    let id = crate::name::ConnectionId {
-        provider: provider.parse().unwrap(),
-        connection: name.parse().unwrap(),
-    };
-    Event {
-        at,
-        agent: agent.into(),
-        connection: Arc::new(id),
-        method: "POST".into(),
-        endpoint: "/v1/chat/completions".to_owned(),
-        status: 200,
-        took: Duration::from_millis(12),
-        metered: Metered {
-            model: Some("gpt-5".to_owned()),
-            tokens: Some(Tokens {
-                input: 10,
-                output: 5,
-                ..Tokens::default()
-            }),
-            ..Metered::default()
-        },
-        cost: Some(Nano(62_500)),
-    }
-}
 
 /// A recorder, what it said, and the clock that it goes by.
 struct Setting {
@@ -206,6 +178,22 @@ fn a_database_that_cannot_be_used_is_told_once_and_stops_budgets_until_it_works(
 }
 
 #[test]
+fn budgets_that_cannot_be_kept_before_anything_was_recorded_are_told_once() {
+    let setting = Setting::new();
+    std::fs::create_dir(setting.path.parent().unwrap()).unwrap();
+    std::fs::write(&setting.path, "this is no database at all".repeat(100)).unwrap();
+    let recorder = setting.recorder();
+    for _ in 0..3 {
+        let ledger = recorder.ledger();
+        let asked = ledger.spent("ci", Period::Day, setting.now(), &|_| true);
+        assert_eq!(asked, Err(Stopped));
+    }
+    let said = setting.said();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].starts_with("Budgets cannot be kept: "), "{said:?}");
+}
+
+#[test]
 fn a_database_of_a_newer_version_is_left_untouched() {
     let setting = Setting::new();
     drop(super::super::store::open(&setting.path).unwrap());
@@ -266,6 +254,9 @@ fn a_restart_keeps_what_was_spent_in_the_period_and_the_next_one_begins_with_not
     // It came before the turn and ended after it.
     second.record(event(now, "ci", "openai/team"));
     assert_eq!(spent(ledger, "ci", Period::Hour, next), 0);
+    second.record(event(next, "ci", "openai/team"));
+    let long_ago = "2026-08-17T05:00:00Z".parse().unwrap();
+    second.record(event(long_ago, "ci", "openai/team"));
     assert_eq!(spent(ledger, "ci", Period::Hour, now), 30);
     let month: Timestamp = "2026-09-01T00:00:00Z".parse().unwrap();
     assert_eq!(spent(ledger, "ci", Period::Day, month), 0);

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::{Batch, Queue, Settings};
-use crate::error::Error;
 use crate::usage::event::Event;
 use crate::usage::ledger::Ledger;
 use crate::usage::store::{self, BadStore, Inserter, RollUp};
@@ -147,9 +146,7 @@ impl Writer {
         }
         trouble.is_told = true;
         self.ledger.set_writing(false);
-        let error = Error::from(bad);
-        let hint = error.hint().unwrap_or_default();
-        (self.settings.warn)(&format!("Usage is not recorded: {error}. {hint}"));
+        (self.settings.warn)(&format!("Usage is not recorded: {}", bad.told()));
     }
 
     fn recover(&mut self) {

@@ -52,6 +52,13 @@ pub enum BadStore {
 }
 
 impl BadStore {
+    /// What a person should know, in one line.
+    pub(super) fn told(self) -> String {
+        let error = Error::from(self);
+        let hint = error.hint().unwrap_or_default();
+        format!("{error}. {hint}")
+    }
+
     /// Another program was in the way for too long; that passes.
     pub(super) fn is_busy(&self) -> bool {
         let Self::Sqlite { source, .. } = self else {
@@ -206,3 +213,6 @@ fn make_private(path: &Path) -> Result<(), FileError> {
         Err(error) => Err(failed(error)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -145,7 +145,8 @@ mod tests {
         let now = "2026-01-01T12:01:30Z".parse().unwrap();
         let text = table(&listing, now);
         let row = text.lines().nth(1).unwrap();
-        let cells: Vec<_> = row.split("  ").filter(|cell| !cell.is_empty()).collect();
+        let cells = row.split("  ").map(str::trim);
+        let cells: Vec<_> = cells.filter(|cell| !cell.is_empty()).collect();
         let expected = [
             "3kq9m2xa",
             "ci",

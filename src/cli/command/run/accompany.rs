@@ -17,6 +17,7 @@ use crate::broker::approval;
 use crate::broker::traffic::{Book, Placeholder, RunTokens, Selection, Source, Traffic};
 use crate::cli::command::isolate::Hidden;
 use crate::cli::context::Context;
+use crate::cli::oversight::{KEEP, Watched, oversight};
 use crate::cli::{environment, gateway};
 use crate::error::{Error, Kind, Result};
 use crate::gateway::authority::{Authority, AuthorityError, Lasting, permitted_of};
@@ -335,13 +336,14 @@ impl Parts {
             token: Some(self.token),
             placeholders: self.placeholders,
         };
-        let watched = gateway::Watched {
+        let watched = Watched {
             policy: None,
             defaults: Defaults::None,
-            keep: gateway::KEEP,
+            keep: KEEP,
+            command: "run",
             is_isolated: args.isolate,
         };
-        let oversight = gateway::oversight(&watched, context)?;
+        let oversight = oversight(&watched, context)?;
         let traffic = Traffic::new(source, oversight, tokens, self.book);
         let settings = Settings {
             listeners,

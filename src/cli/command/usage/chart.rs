@@ -56,12 +56,15 @@ impl Chart {
         let slots = slots(range, length, usize::MAX);
         let measure = Measure::of(points.iter().map(|point| &point.row));
         let sum = total(points.iter().map(|point| &point.row));
-        let name = capitalized(measure.name());
+        let name = match points.is_empty() {
+            true => "Usage",
+            false => measure.capitalized(),
+        };
         Self {
-            title: match by {
-                Some(by) => format!("{name} by {by}"),
-                None => name,
-            },
+            title: format!(
+                "{name} {}",
+                by.map_or("over time".into(), |by| format!("by {by}"))
+            ),
             subtitle: subtitle(range, measure, &sum),
             series: series(length, &slots, measure, by.is_some(), points),
             total: measure.value(&sum),
@@ -156,10 +159,5 @@ fn subtitle(range: Range, measure: Measure, sum: &Row) -> String {
     text
 }
 
-fn capitalized(word: &str) -> String {
-    let mut letters = word.chars();
-    match letters.next() {
-        Some(first) => first.to_uppercase().chain(letters).collect(),
-        None => String::new(),
-    }
-}
+#[cfg(test)]
+mod tests;

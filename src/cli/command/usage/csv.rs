@@ -1,6 +1,7 @@
 //! Rows as CSV (RFC 4180), for spreadsheets too: what came from outside is
 //! never a formula there.
 
+use crate::text::printable;
 use crate::usage::Row;
 
 const HEADINGS: &str =
@@ -25,17 +26,18 @@ pub fn render(rows: &[Row]) -> String {
 }
 
 /// A text as a field. A server may call its model `=cmd|…`, which a
-/// spreadsheet would run: an apostrophe before it makes it text.
+/// spreadsheet would run: an apostrophe before it makes it text. And CSV is
+/// printed on terminals, too, which it cannot steer.
 fn field(text: &str) -> String {
+    let text = printable(text);
     let begins = text.trim_start_matches([' ', '\u{a0}']);
-    let is_formula =
-        begins.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
+    let is_formula = begins.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']);
     // A dash alone stands for no model and is none.
     let text = match is_formula && text != "-" {
         true => format!("'{text}"),
-        false => text.to_owned(),
+        false => text.into_owned(),
     };
-    match text.contains([',', '"', '\r', '\n', ';', '\t', '\'']) {
+    match text.contains([',', '"', ';', '\'']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
         false => text,
     }
@@ -57,9 +59,10 @@ mod tests {
             ("-", "-"),
             ("-1", "\"'-1\""),
             ("@SUM(A1)", "\"'@SUM(A1)\""),
-            ("\t=1", "\"'\t=1\""),
+            ("\x1b[2J\t", "\\u{1b}[2J\\t"),
             ("＝1", "\"'＝1\""),
-            ("a\nb", "\"a\nb\""),
+            ("a\nb", "a\\nb"),
+            ("a;b", "\"a;b\""),
             ("gpt-5 mini", "gpt-5 mini"),
         ] {
             assert_eq!(field(text), expected);

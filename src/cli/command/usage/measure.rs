@@ -38,6 +38,15 @@ impl Measure {
         }
     }
 
+    /// The same at the beginning of a title.
+    pub fn capitalized(self) -> &'static str {
+        match self {
+            Self::Cost => "Cost",
+            Self::Tokens => "Tokens",
+            Self::Requests => "Requests",
+        }
+    }
+
     /// A value for people.
     pub fn shown(self, value: u64) -> String {
         match self {

@@ -6,6 +6,7 @@ use super::measure::total;
 use super::number::{counted, grouped};
 use super::when::Range;
 use crate::cli::output::Output;
+use crate::text::printable;
 use crate::usage::Row;
 
 /// What is known of a report.
@@ -36,8 +37,8 @@ impl Remarks<'_> {
         let range = self.range.shown();
         let mut lines = vec![match sum.requests {
             0 => format!(
-                "Nothing was recorded from {range} (UTC). Requests through `vault run` and \
-                 `vault serve` are."
+                "Nothing was recorded from {range} (UTC). Requests are that go through \
+                 `vault run` and `vault serve`."
             ),
             more => format!("{} from {range} (UTC).", counted(more, "request")),
         }];
@@ -69,20 +70,20 @@ impl Remarks<'_> {
             .take(NAMED)
             .map(|row| match row.key == crate::usage::NO_MODEL {
                 true => "no model".to_owned(),
-                false => row.key.clone(),
+                // A line feed in it would be one in the sentence.
+                false => printable(&row.key).into_owned(),
             })
             .collect();
         if models.len() > NAMED {
             names.push(format!("{} more", models.len() - NAMED));
         }
-        let verb = if sum.unpriced_requests == 1 {
-            "has"
-        } else {
-            "have"
+        let (has, is) = match sum.unpriced_requests {
+            1 => ("has", "is"),
+            _ => ("have", "are"),
         };
         format!(
-            "{} of {} {verb} no price ({}): what they cost comes on top (+). Give \
-             prices in {}",
+            "{} of {} {has} no price ({}) and {is} not in the cost. Add prices for later ones \
+             in {}",
             grouped(sum.unpriced_requests),
             counted(sum.requests, "request"),
             names.join(", "),
@@ -131,11 +132,13 @@ mod tests {
         assert_eq!(
             said(&models, 1),
             "340 requests from 2026-11-01 to 2026-11-20 (UTC).\n\
-             13 of 340 requests have no price (own, no model, a, 1 more): what they cost comes \
-             on top (+). Give prices in /c/prices.json\n\
+             13 of 340 requests have no price (own, no model, a, 1 more) and are not in the \
+             cost. Add prices for later ones in /c/prices.json\n\
              2 answers ended early; more may have been used than was counted.\n\
              1 request is missing: too many came at once to be recorded."
         );
+        let hostile = said(&[model("a\nError: b\x1b[2J", 1, 1)], 0);
+        assert!(hostile.contains("(a\\nError: b\\u{1b}[2J)"), "{hostile}");
         assert!(said(&[], 0).starts_with("Nothing was recorded from 2026-11-01"));
     }
 }

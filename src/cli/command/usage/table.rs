@@ -47,7 +47,7 @@ impl Table<'_> {
         let measure = Measure::of(self.rows.iter());
         let sum = total(self.rows);
         let decimals = decimals_for(sum.cost);
-        let has_gaps = self.rows.iter().any(|row| is_partial(row));
+        let has_gaps = self.rows.iter().any(is_partial);
         let lines: Vec<Line> = self
             .rows
             .iter()

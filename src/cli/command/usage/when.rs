@@ -116,7 +116,9 @@ impl FromStr for When {
         } else if let Ok(day) = text.parse() {
             return Ok(Self::Day(day));
         }
-        Err("a day such as 2027-01-31, a time such as 2027-01-31T10:00, or a span back such as 7d")
+        Err(
+            "it is a day such as 2027-01-31, a time such as 2027-01-31T10:00, or a span back such as 7d",
+        )
     }
 }
 

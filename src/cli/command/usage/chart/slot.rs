@@ -81,7 +81,7 @@ impl Length {
     pub fn label(self, start: DateTime, is_first: bool) -> String {
         let day = start.date();
         match self {
-            Self::Hour if is_first || start.hour() == 0 => format!("{} {}", month(day), day.day()),
+            Self::Hour if start.hour() == 0 => format!("{} {}", month(day), day.day()),
             Self::Hour => format!("{:02}:00", start.hour()),
             Self::Day | Self::Week => format!("{} {}", month(day), day.day()),
             Self::Month if is_first || day.month() == 1 => format!("{} {}", month(day), day.year()),

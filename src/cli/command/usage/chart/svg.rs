@@ -14,8 +14,8 @@ const HEIGHT: f64 = 460.0;
 const MARGIN: f64 = 32.0;
 const TOP: f64 = 104.0;
 const BOTTOM: f64 = HEIGHT - 52.0;
-const LEGEND: f64 = 232.0;
-const LEGEND_GAP: f64 = 36.0;
+const LEGEND: f64 = 256.0;
+const LEGEND_GAP: f64 = 32.0;
 const LEGEND_LINE: f64 = 27.0;
 const WIDEST_BAR: f64 = 56.0;
 /// About what a letter of axis and legend takes.
@@ -75,19 +75,29 @@ impl Page<'_> {
         let chart = self.chart;
         let (title, subtitle) = (escaped(&chart.title), escaped(&chart.subtitle));
         let total = escaped(&chart.measure.shown(chart.total));
+        let label = match chart.series.is_empty() {
+            true => format!("{title}, {subtitle}: nothing"),
+            false => format!("{title}, {subtitle}: {total}"),
+        };
         let (margin, end) = (number(MARGIN), number(WIDTH - MARGIN));
         let _ = writeln!(
             self.text,
-            r#"<svg xmlns="http://www.w3.org/2000/svg" class="vault-usage" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{title}: {total}, {subtitle}">
+            r#"<svg xmlns="http://www.w3.org/2000/svg" class="vault-usage" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{label}">
 <style>
 {style}</style>
 <rect class="page" width="{WIDTH}" height="{HEIGHT}" rx="12"/>
 <text class="title" x="{margin}" y="46">{title}</text>
-<text class="muted" x="{margin}" y="70">{subtitle}</text>
-<text class="title" x="{end}" y="46" text-anchor="end">{total}</text>
-<text class="muted" x="{end}" y="70" text-anchor="end">in total</text>"#,
+<text class="muted" x="{margin}" y="70">{subtitle}</text>"#,
             style = style(),
         );
+        if !chart.series.is_empty() {
+            self.line(&format!(
+                r#"<text class="title" x="{end}" y="46" text-anchor="end">{total}</text>"#
+            ));
+            self.line(&format!(
+                r#"<text class="muted" x="{end}" y="70" text-anchor="end">in total</text>"#
+            ));
+        }
     }
 
     /// Where on the page a value is.
@@ -187,12 +197,9 @@ impl Page<'_> {
         let chart = self.chart;
         let left = WIDTH - MARGIN - LEGEND;
         let (name_at, end) = (number(left + 22.0), number(WIDTH - MARGIN));
-        let largest = chart.series.iter().map(|series| series.total).max();
         for (at, series) in chart.series.iter().enumerate() {
             let y = TOP + 6.0 + LEGEND_LINE * at as f64;
-            let amount = chart
-                .measure
-                .shown_beside(series.total, largest.unwrap_or(0));
+            let amount = chart.measure.shown_beside(series.total, chart.total);
             let room = LEGEND - 22.0 - 14.0 - LETTER * amount.chars().count() as f64;
             let (swatch_x, swatch_y) = (number(left), number(y - 6.0));
             let base = number(y + 4.5);

@@ -13,8 +13,8 @@ use std::time::Duration;
 use rustix::fd::OwnedFd;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
-use super::{is_alive, user_id};
-use crate::files::{self, FileError, PathContext};
+use super::{FileError, PathContext, folder_of, make_private_folder};
+use crate::process::{is_alive, user_id};
 
 /// What a socket's address can hold, everywhere.
 pub const LONGEST: usize = 103;
@@ -42,7 +42,7 @@ impl PrivateSocket {
     /// # Errors
     /// The folder is not ours alone, or the socket cannot be made.
     pub fn bind(path: &Path, kin: &str) -> Result<Self, FileError> {
-        let folder = files::folder_of(path);
+        let folder = folder_of(path);
         check_folder(folder)?;
         sweep_unfinished(folder, kin);
         let own = path.with_extension(std::process::id().to_string());
@@ -202,7 +202,7 @@ fn sweep_unfinished(folder: &Path, kin: &str) {
 /// # Errors
 /// It cannot be made, or belongs to somebody else.
 pub fn check_folder(folder: &Path) -> Result<(), FileError> {
-    files::make_private_folder(folder)?;
+    make_private_folder(folder)?;
     let metadata = fs::symlink_metadata(folder).at("look at", folder)?;
     let ours = metadata.is_dir() && metadata.uid() == user_id();
     if !ours {
@@ -307,7 +307,7 @@ mod tests {
         let mut child = std::process::Command::new("true").spawn().unwrap();
         child.wait().unwrap();
         let run = path.parent().unwrap();
-        files::make_private_folder(run).unwrap();
+        make_private_folder(run).unwrap();
         let left = |name: &str, id: u32| {
             let path = run.join(format!("{name}.{id}"));
             fs::write(&path, "").unwrap();
