@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::command::{
     agent, approvals, audit, backups, ca, completions, connection, doctor, export, get, history,
-    import, init, list, login, logout, man, provider, rekey, rule, run, scan, secret, serve,
+    import, init, list, login, logout, man, provider, rekey, route, rule, run, scan, secret, serve,
     unlock, usage, verify,
 };
 use super::global::Global;
@@ -114,6 +114,8 @@ pub enum Command {
     Agent(agent::AgentArgs),
     /// Show what was used and what it cost
     Usage(usage::UsageArgs),
+    /// See and choose the ways from models to connections
+    Route(route::RouteArgs),
     /// Decide on requests that the policy wants approved
     Approvals(approvals::ApprovalsArgs),
     /// Look at what agents may do through the gateway

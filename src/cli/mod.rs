@@ -108,6 +108,7 @@ fn run(command: args::Command, context: &context::Context) -> Result<u8> {
         Command::Inspect(args) => command::provider::inspect(&args, context),
         Command::Serve(args) => command::serve::run(&args, context),
         Command::Agent(args) => command::agent::run(&args, context),
+        Command::Route(args) => command::route::run(&args, context),
         Command::Usage(args) => command::usage::run(&args, context),
         Command::Approvals(args) => return command::approvals::run(&args, context),
         Command::Rule(args) => return command::rule::run(&args, context),

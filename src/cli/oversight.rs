@@ -13,7 +13,7 @@ use super::gateway::clock;
 use crate::audit::{Entry, Event};
 use crate::broker::allowance::{Allowance, Defaults, Ledger};
 use crate::broker::approval::{self, Approvals, Decided, End};
-use crate::broker::policy_file::{Absence, News, PolicyFile};
+use crate::broker::policy_file::{Absence, News, PolicyFile, RouteFile};
 use crate::broker::traffic::Oversight;
 use crate::error::{Error, Kind, Result};
 use crate::span::Span;
@@ -60,7 +60,7 @@ pub fn oversight(watched: &Watched<'_>, context: &Context) -> Result<Oversight> 
     // What was approved ahead was so under other rules.
     let forgetful = Arc::new(OnceLock::new());
     let reloaded = Arc::clone(&forgetful);
-    let news = Box::new(move |news: &News| {
+    let news = Arc::new(move |news: &News| {
         match news {
             News::Broken { .. } => output.warn(&news.to_string()),
             _ => output.note(&news.to_string()),
@@ -73,7 +73,9 @@ pub fn oversight(watched: &Watched<'_>, context: &Context) -> Result<Oversight> 
             told(&entry);
         }
     });
-    let policy = Arc::new(PolicyFile::open(path, absence, news)?);
+    let hear = Arc::clone(&news);
+    let policy = PolicyFile::open(path, absence, Box::new(move |of| hear(of)))?;
+    let policy = Arc::new(policy);
     let prices = prices(&path.with_file_name("prices.json"))?;
     let recorder = Recorder::start(usage::Settings {
         path: places.state.join("usage.db"),
@@ -96,6 +98,7 @@ pub fn oversight(watched: &Watched<'_>, context: &Context) -> Result<Oversight> 
     let _ = forgetful.set(Arc::clone(&approvals));
     Ok(Oversight {
         policy,
+        routes: RouteFile::open(&places.state, Box::new(move |of| news(of))),
         allowance: Allowance::new(watched.defaults, Some(ledger)),
         approvals,
         recorder,

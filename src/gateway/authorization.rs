@@ -16,7 +16,7 @@ pub(super) const AGENT_ID: HeaderName = HeaderName::from_static("x-vault-agent-i
 pub(super) const CONNECTION: HeaderName = HeaderName::from_static("x-vault-connection");
 
 /// Where SDKs put keys, besides where a definition says that they do.
-const KEY_HEADERS: [HeaderName; 6] = [
+pub(super) const KEY_HEADERS: [HeaderName; 6] = [
     AUTHORIZATION,
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("api-key"),

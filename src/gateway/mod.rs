@@ -1,8 +1,8 @@
 //! The gateway: programs' requests on their way to providers.
 //!
-//! Three ways in: CONNECT, whose TLS is opened only for hosts of connections;
-//! absolute addresses for plain http; and `/api/PROVIDER/…`. Whichever way,
-//! one authority is pinned, the broker is asked, and what it gives is put in.
+//! Four ways in: CONNECT, whose TLS is opened only for hosts of connections;
+//! absolute addresses for plain http; `/api/PROVIDER/…`; and `/v1/…`, where
+//! the model says who is meant. Whichever way, one authority is pinned, the broker is asked, and what it gives is put in.
 //! Both directions are streamed. A refusal sends nothing upstream.
 //!
 //! Connections are dealt out to a few threads, and each lives on its thread
@@ -30,6 +30,7 @@ mod permission;
 mod pool;
 mod prefixed;
 mod relay;
+mod routes;
 mod send;
 mod service;
 mod signing;
@@ -39,8 +40,8 @@ mod upgrade;
 mod worker;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -126,6 +127,8 @@ struct Shared {
     unmatched: Unmatched,
     tls: Option<Arc<ServerConfig>>,
     log: Option<Log>,
+    /// What is known of connections that routes lead to.
+    health: Mutex<routes::Health>,
     /// How many connections of clients are open.
     open: AtomicUsize,
 }
@@ -154,6 +157,7 @@ impl Gateway {
             unmatched: settings.unmatched,
             tls: settings.tls,
             log: settings.log,
+            health: Mutex::default(),
             open: AtomicUsize::new(0),
         });
         if let (Some(leaves), Ok(book)) = (&shared.leaves, shared.traffic.book()) {

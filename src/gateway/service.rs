@@ -19,6 +19,7 @@ use super::body::{Body, Outgoing};
 use super::forward::{Errand, forward};
 use super::path_form::PathForm;
 use super::prefixed::Wire;
+use super::routes;
 use super::target::{Authority, BadAuthority, usual_port};
 use super::worker::Worker;
 use crate::broker::traffic::{Refusal, Wanted};
@@ -245,13 +246,17 @@ async fn open_request(lane: &Lane, request: Request<Incoming>) -> Result<Respons
     if path == HEALTH {
         return health(lane);
     }
+    if routes::is_routed(&request) {
+        return routes::answered(worker, request).await;
+    }
     match PathForm::read(path, traffic) {
         Some(form) => {
             let (errand, request) = form.errand(request, traffic)?;
             forward(worker, &errand, request.map(Outgoing::Streamed)).await
         }
-        None => Err(Refusal::new(404, "not_found", "Nothing is here")
-            .with_hint("The path form is /api/PROVIDER/…; for all else this is a proxy")),
+        None => Err(Refusal::new(404, "not_found", "Nothing is here").with_hint(
+            "There are /api/PROVIDER/… and, by model, /v1/…; for all else this is a proxy",
+        )),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A JSON body as rules see it.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::json::{Json, Kind, Malformed, Value};
 
@@ -43,6 +44,17 @@ impl<'b> JsonBody<'b> {
     /// The model that it asks for: the text `model` at its top.
     pub fn model(&self) -> Option<&str> {
         self.model.as_deref()
+    }
+
+    /// Where in the body that text stands, its quotes included.
+    pub fn model_place(&self) -> Option<Range<usize>> {
+        match self.at(&Pointer::to("model")) {
+            Found::Value(value) if value.kind() == Kind::Text => {
+                let start = value.offset();
+                Some(start..start + value.raw().len())
+            }
+            _ => None,
+        }
     }
 
     /// What stands where a pointer (RFC 6901) leads, as it was written.
@@ -216,6 +228,28 @@ mod tests {
         assert_eq!(model(r#"{"model":5}"#), None);
         assert_eq!(model(r#"{"x":{"model":"a"}}"#), None);
         assert_eq!(model("[]"), None);
+    }
+
+    #[test]
+    fn the_models_place_is_that_of_the_text_at_the_top() {
+        for (text, written) in [
+            (
+                r#" {"x":{"model":"in"},"model" :  "gp\u0074\"5" }"#,
+                r#""gp\u0074\"5""#,
+            ),
+            ("{\"ü\": \"model\", \"mod\\u0065l\":\"é\"}", "\"é\""),
+        ] {
+            let body = JsonBody::read(text.as_bytes()).unwrap();
+            assert_eq!(&text[body.model_place().unwrap()], written, "{text}");
+        }
+        for text in [
+            "[\"model\"]",
+            "{\"model\": 5}",
+            "{\"model\": \"a\", \"MODEL\": \"b\"}",
+        ] {
+            let body = JsonBody::read(text.as_bytes()).unwrap();
+            assert_eq!(body.model_place(), None, "{text}");
+        }
     }
 
     #[test]

@@ -61,6 +61,11 @@ impl Globs {
         self.0.iter().map(Glob::as_str)
     }
 
+    /// Those that match one text alone.
+    pub fn exact(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(Glob::literal)
+    }
+
     /// What alone they match, where that can be listed.
     pub(super) fn literals(&self) -> Option<Vec<&str>> {
         self.0.iter().map(Glob::literal).collect()

@@ -24,6 +24,11 @@ pub struct Route {
 }
 
 impl Route {
+    /// The first of these ways that a model goes.
+    pub fn first<'r>(ways: &'r [Self], model: &str) -> Option<&'r Self> {
+        ways.iter().find(|way| way.serves(model))
+    }
+
     /// Whether a model goes this way.
     pub fn serves(&self, model: &str) -> bool {
         let models = self.models.as_ref();

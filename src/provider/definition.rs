@@ -53,6 +53,9 @@ pub struct Definition {
     pub verify: Vec<Verify>,
     /// Where its API begins, unless the connection says otherwise.
     pub base_url: Option<String>,
+    /// Where below that OpenAI's dialect is spoken: `/v1`, unless it is said.
+    /// `None` where it is not.
+    pub openai_path: Option<String>,
     /// The variables that its SDKs read a base URL from.
     pub base_url_env: Vec<VariableName>,
     /// The shape in which it reports tokens used, such as `openai`.

@@ -75,6 +75,8 @@ pub(super) struct Raw {
     pub(super) verify: Vec<RawVerify>,
     #[serde(default)]
     pub(super) base_url: Option<String>,
+    #[serde(default)]
+    pub(super) openai_path: Option<RawPath>,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) base_url_env: Vec<Parsed<VariableName>>,
     #[serde(default)]
@@ -114,6 +116,14 @@ pub(super) struct RawField {
     pub(super) env: Vec<Parsed<VariableName>>,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) examples: Examples,
+}
+
+/// A path, or that there is none.
+#[derive(serde::Deserialize)]
+#[serde(untagged, expecting = "a path, or false")]
+pub(super) enum RawPath {
+    Path(String),
+    Is(bool),
 }
 
 /// authsome's whole description of an API key.

@@ -18,7 +18,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use vault::broker::allowance::{Allowance, Defaults};
 use vault::broker::approval::{self, Approvals};
-use vault::broker::policy_file::{Absence, PolicyFile};
+use vault::broker::policy_file::{Absence, PolicyFile, RouteFile};
 use vault::broker::traffic::{Book, Oversight, RunTokens, Selection, Source, Traffic};
 use vault::gateway::authority::{Authority, Lasting, PermittedHost, permitted_of};
 use vault::gateway::{Gateway, Listener, Settings, Unmatched};
@@ -61,6 +61,7 @@ fn watched(folder: &std::path::Path) -> Oversight {
     });
     Oversight {
         policy: Arc::new(policy.expect("none is there")),
+        routes: RouteFile::open(folder, Box::new(|_| ())),
         allowance: Allowance::new(Defaults::None, None),
         approvals: Arc::new(approvals),
         recorder,

@@ -279,3 +279,24 @@ fn no_definition_sets_a_variable_that_steers_programs() {
         }
     }
 }
+
+#[test]
+fn a_path_of_openais_dialect_can_be_read_in_one_way_only() {
+    for path in [
+        "v1", "/", "/v1/", "//v1", "/../v1", "/./v1", "/v1?x", "/v1#x", "/a%2fb", "/a b",
+    ] {
+        let error = refusal(&format!(r#"{{"openai_path": "{path}"}}"#));
+        assert!(error.contains("openai_path"), "{error}");
+    }
+    refusal(r#"{"openai_path": 1}"#);
+    for (text, path) in [
+        ("{}", Some("/v1")),
+        (r#"{"openai_path": null}"#, Some("/v1")),
+        (r#"{"openai_path": true}"#, Some("/v1")),
+        (r#"{"openai_path": ""}"#, Some("")),
+        (r#"{"openai_path": "/openai/v1"}"#, Some("/openai/v1")),
+        (r#"{"openai_path": false}"#, None),
+    ] {
+        assert_eq!(load(text).openai_path.as_deref(), path, "{text}");
+    }
+}

@@ -19,6 +19,7 @@ pub mod path;
 mod refusal;
 mod rehearsal;
 mod renewal;
+mod way;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -49,6 +50,7 @@ pub use self::oversight::Oversight;
 pub use self::pass::{Pass, PathStart, Signing};
 pub use self::refusal::Refusal;
 pub use self::rehearsal::{Outlook, Trial};
+pub use self::way::Way;
 
 /// So often, in microseconds, the vault's file is looked at again.
 const LOOK_AGAIN: u64 = 2_000;
@@ -396,39 +398,8 @@ impl Traffic {
         wanted: Option<&Wanted>,
     ) -> Result<net::Address, Refusal> {
         let book = self.book()?;
-        let client = self.still(client, &book)?;
-        let own: Vec<_> = book.of_provider(provider).collect();
-        if own.is_empty() {
-            let found = self.source.catalog.find(provider);
-            let definition = found.map_err(|error| {
-                Refusal::new(404, "unknown_provider", error.to_string())
-                    .with_hint("vault provider list")
-            })?;
-            if !client.may_ask(provider) {
-                return Err(choose::no_grant(&client, provider));
-            }
-            return Err(Refusal::not_configured(&definition.definition));
-        }
-        let entry = choose::choose(&book, &client, &own, wanted)?;
-        let definition = &entry.definition;
-        let exact = || {
-            let host = definition.hosts.iter().find_map(|host| host.exact())?;
-            Some(format!("https://{host}/"))
-        };
-        let url = definition.base_url.clone().or_else(exact);
-        let address = url.and_then(|url| net::Address::parse(&Secret::from(url)).ok());
-        address.ok_or_else(|| {
-            Refusal::new(
-                424,
-                "no_address",
-                format!("{} has no one address", entry.id),
-            )
-            .with_hint(format!(
-                "Send its requests through the proxy, or say where it is: vault login {} \
-                     --force --base-url URL",
-                entry.id
-            ))
-        })
+        let entry = self.meant(&book, client, provider, wanted)?;
+        way::address_of(&entry)
     }
 
     /// The headers and query parameters in which a provider takes keys.
@@ -515,6 +486,7 @@ impl Traffic {
     /// Looks after files that may have changed, where nobody asks for them.
     pub fn look(&self) {
         let _ = self.oversight.policy.policy();
+        let _ = self.oversight.routes.in_use();
     }
 
     /// The time.

@@ -21,6 +21,7 @@ pub mod man;
 pub mod provider;
 pub mod recipients;
 pub mod rekey;
+pub mod route;
 pub mod rule;
 pub mod run;
 pub mod scan;

@@ -12,7 +12,7 @@ use self::placements::{check_header, placements};
 use self::verify::requests;
 use super::definition::{AuthKind, Definition};
 use super::host::{Host, Injection};
-use super::raw::{Parsed, Raw};
+use super::raw::{Parsed, Raw, RawPath};
 use crate::name::ProviderName;
 use crate::text::printable;
 
@@ -61,6 +61,7 @@ pub(super) fn assemble(
         check_header(header, value)?;
     }
     complete_oauth(&mut raw);
+    let openai_path = openai_path(raw.openai_path.take())?;
     let detect = detects(std::mem::take(&mut raw.detect), &fields)?;
     let verify = std::mem::take(&mut raw.verify);
     let mut definition = Definition {
@@ -83,6 +84,7 @@ pub(super) fn assemble(
         docs: raw.docs.or(raw.docs_url),
         verify: Vec::new(),
         base_url: raw.base_url,
+        openai_path,
         base_url_env: unwrap_all(raw.base_url_env),
         usage: raw.usage,
         rotate_after_days: raw.rotate_after_days.map(u32::from),
@@ -97,6 +99,26 @@ pub(super) fn assemble(
     };
     definition.verify = requests(verify, &definition)?;
     Ok(definition)
+}
+
+/// Nobody says it of most providers.
+fn openai_path(raw: Option<RawPath>) -> Result<Option<String>, Problem> {
+    let path = match raw {
+        None | Some(RawPath::Is(true)) => return Ok(Some("/v1".to_owned())),
+        Some(RawPath::Is(false)) => return Ok(None),
+        Some(RawPath::Path(path)) => path,
+    };
+    let mut steps = path.split('/');
+    let is_plain = |step: &str| {
+        let mut bytes = step.bytes();
+        !matches!(step, "" | "." | "..")
+            && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+    };
+    if steps.next() != Some("") || !steps.all(is_plain) {
+        let message = "'openai_path' is a path such as /openai/v1, empty, or false";
+        return Err(Problem::new(message, "openai_path"));
+    }
+    Ok(Some(path))
 }
 
 /// authsome has some of it beside the section.
