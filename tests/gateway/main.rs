@@ -14,10 +14,15 @@ mod world;
 
 mod agents;
 mod authority;
+mod books;
+mod budgets;
 mod choice;
 mod entrances;
+mod held;
 mod hosts;
 mod injection;
+mod limits;
+mod metered;
 mod passing;
 mod placeholders;
 mod policy;
