@@ -23,6 +23,7 @@ mod hosts;
 mod injection;
 mod limits;
 mod metered;
+mod metered_cut;
 mod passing;
 mod placeholders;
 mod policy;
