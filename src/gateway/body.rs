@@ -39,6 +39,7 @@ pub(super) struct Relayed {
     measure: Option<Measure>,
     /// What comes after the body.
     trailers: Option<HeaderMap>,
+    broken: Option<Broken>,
     stage: Stage,
 }
 
@@ -50,6 +51,8 @@ enum Stage {
     Ended,
     /// That has gone; trailers may follow.
     HeldBack,
+    /// The source broke off; that is still to be said.
+    Broken,
     /// All is through.
     Done,
 }
@@ -83,6 +86,7 @@ impl Body {
             guard: redactor.map(|redactor| (redactor.clone(), redactor.stream())),
             measure,
             trailers: None,
+            broken: None,
             stage: Stage::Open,
         };
         if relayed.source.is_end_stream() {
@@ -193,9 +197,13 @@ impl Relayed {
                         return Poll::Ready(Some(Ok(Frame::data(bytes))));
                     }
                     Some(Err(broken)) => {
-                        self.stage = Stage::Done;
+                        self.stage = Stage::Broken;
                         self.lease = None;
-                        return Poll::Ready(Some(Err(broken)));
+                        self.broken = Some(broken);
+                        // hyper throws away what it has not written yet when
+                        // it hears of this. It writes while it waits.
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
                     }
                     None => {
                         self.release();
@@ -218,6 +226,10 @@ impl Relayed {
                     if let Some(trailers) = self.trailers.take() {
                         return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
                     }
+                }
+                Stage::Broken => {
+                    self.stage = Stage::Done;
+                    return Poll::Ready(self.broken.take().map(Err));
                 }
                 Stage::Done => return Poll::Ready(None),
             }

@@ -48,10 +48,13 @@ pub fn by_path(client: &Client, path: &str, body: impl Into<Bytes>) -> Request<T
 
 /// The rows of `vault usage --by KEY`, once so many requests are in them: they
 /// are written a moment after they were answered.
-#[track_caller]
-pub fn usage(environment: &TestEnvironment, key: &str, requests: u64) -> Vec<Value> {
+pub async fn usage(environment: &TestEnvironment, key: &str, requests: u64) -> Vec<Value> {
     let deadline = Instant::now() + PATIENCE;
     loop {
+        // A client that goes away has to get to it.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
         let run = environment.vault(["usage", "--json", "--by", key]).ok();
         let rows = run.json()["rows"].as_array().unwrap().clone();
         let counted: u64 = rows

@@ -53,7 +53,7 @@ async fn money_that_is_spent_stays_spent_when_the_gateway_is_killed() {
     spent(&gateway.send(post(CHAT, "{}")).await, what);
     gateway.get(ACME).await.ok();
     assert_eq!(world.heard().len(), 3);
-    let rows = usage(&environment, "provider", 3);
+    let rows = usage(&environment, "provider", 3).await;
     assert_eq!(row(&rows, "openai")["cost_usd"], "0.0105");
     gateway.running.signals(Signal::KILL);
     gateway.running.end();

@@ -102,7 +102,7 @@ async fn sums_are_those_worked_out_by_hand_whichever_way_an_answer_comes() {
     // What counts no tokens costs nothing and is not unpriced.
     *said.lock().unwrap() = ("text/plain", "", b"ok".to_vec());
     gateway.get("https://api.acme.example/v1/x").await.ok();
-    let rows = usage(&environment, "provider", 21);
+    let rows = usage(&environment, "provider", 21).await;
     let expected = json!({"key": "openai", "requests": 18, "input_tokens": 18 * 1117,
         "output_tokens": 18 * 146, "cached_tokens": 18 * 1024, "cost_usd": "0.0306765",
         "unpriced_requests": 0});
@@ -117,7 +117,7 @@ async fn sums_are_those_worked_out_by_hand_whichever_way_an_answer_comes() {
         (&acme["requests"], &acme["unpriced_requests"]),
         (&json!(1), &json!(0))
     );
-    let rows = usage(&environment, "model", 21);
+    let rows = usage(&environment, "model", 21).await;
     assert_eq!(row(&rows, "gpt-5-2025-08-07")["requests"], 18);
 
     let found = read(
@@ -135,6 +135,27 @@ async fn sums_are_those_worked_out_by_hand_whichever_way_an_answer_comes() {
     let openai = format!("[Text(\"ci\"), Text(\"openai\"), Integer({tokens}), Real(0.030676");
     assert!(found[2].starts_with(&openai), "{found:?}");
     assert!(read(&environment, "SELECT 1 FROM request WHERE is_cut").is_empty());
+}
+
+#[tokio::test]
+async fn lines_of_json_are_counted_whatever_they_call_themselves_and_compressed() {
+    let (mut environment, tokens) = filled();
+    let (_world, said) = saying(&mut environment);
+    let gateway = Gateway::serve(&environment, &tokens.ci, &[]);
+    let kinds = [
+        "application/x-ndjson",
+        "application/ndjson",
+        "application/jsonl",
+        "application/x-jsonl",
+        "application/x-jsonlines",
+        "application/stream+json",
+    ];
+    for kind in kinds {
+        *said.lock().unwrap() = (kind, "gzip", gzip(&format!("{COMPLETION}\n")));
+        gateway.send(post(CHAT, "{}")).await.ok();
+    }
+    let rows = usage(&environment, "agent", 6).await;
+    assert_eq!(row(&rows, "ci")["output_tokens"], 6 * 146);
 }
 
 #[tokio::test]
@@ -195,7 +216,7 @@ async fn an_event_of_a_metered_stream_arrives_before_the_next_is_sent() {
         let rest = bounded(body.collect()).await.unwrap().to_bytes();
         assert!(rest.is_empty());
     }
-    let rows = usage(&environment, "agent", 4);
+    let rows = usage(&environment, "agent", 4).await;
     assert_eq!(row(&rows, "ci")["cost_usd"], "0.006817");
 }
 
@@ -212,7 +233,7 @@ async fn what_run_uses_is_counted_and_what_went_nowhere_is_not() {
     let refused = gateway.send(misplaced).await;
     refused.refused(403, "placeholder_misplaced");
     gateway.send(post(CHAT, "{}")).await.ok();
-    let rows = usage(&environment, "agent", 1);
+    let rows = usage(&environment, "agent", 1).await;
     assert_eq!(row(&rows, "run")["input_tokens"], 10);
     // They are written in order.
     let found = read(&environment, "SELECT status FROM request");
@@ -242,7 +263,7 @@ async fn nothing_that_was_said_is_kept() {
     gateway.send(request).await.ok();
     let path = format!("/api/path/bot{}/getMe?a={query}", tokens.ci);
     gateway.asks(by_path(&gateway, &path, "")).await.ok();
-    usage(&environment, "agent", 2);
+    usage(&environment, "agent", 2).await;
     let found = read(&environment, "SELECT endpoint FROM api_usage ORDER BY id");
     let expected = ["/v1/chat/completions", "/botKEY/getMe"];
     let found: Vec<_> = found.into_iter().flatten().collect();
