@@ -14,6 +14,7 @@ const PLACES: &[(&str, usize)] = &[
     ("broker/renew.rs", 1),
     ("broker/traffic/mod.rs", 1),
     ("broker/traffic/pass.rs", 6),
+    ("broker/traffic/way.rs", 1),
     ("broker/verify.rs", 4),
     ("broker/verify/request.rs", 8),
     ("broker/verify/words.rs", 1),
