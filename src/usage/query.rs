@@ -5,7 +5,7 @@
 //! others write to is read as it was at one instant. Days of which only sums
 //! are kept count as if all of it had been at their midnight.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -176,11 +176,12 @@ impl Span {
         let transaction = connection.unchecked_transaction()?;
         let mut sums = Sums::default();
         let names = Names::read(&transaction, by)?;
+        // Groups are found here and not by `SQLite`, which would sort all rows.
+        let mut groups = HashMap::new();
         for columns in [
-            "COUNT(*), SUM(input), SUM(output), SUM(cached), SUM(nano_usd),
-             SUM(input + output > 0 AND nano_usd IS NULL), SUM(is_cut) FROM request",
-            "SUM(requests), SUM(input), SUM(output), SUM(cached), SUM(nano_usd),
-             SUM(unpriced), SUM(cut) FROM day",
+            "1, input, output, cached, nano_usd,
+             input + output > 0 AND nano_usd IS NULL, is_cut FROM request",
+            "requests, input, output, cached, nano_usd, unpriced, cut FROM day",
         ] {
             let key = match by {
                 By::Agent => "agent",
@@ -194,10 +195,24 @@ impl Span {
                 Some(Bucket::Hour) => "at / 3600000",
                 Some(Bucket::Day) => "at / 86400000",
             };
+            // The plus keeps the index from being used where all is read.
+            let at = if self.0 == i64::MIN { "+at" } else { "at" };
             let statement = transaction.prepare(&format!(
-                "SELECT {start}, {key}, {columns} WHERE at >= ?1 AND at < ?2 GROUP BY 1, 2"
+                "SELECT {start}, {key}, {columns} WHERE {at} >= ?1 AND {at} < ?2"
             ))?;
-            self.add(statement, bucket, &names, &mut sums.rows)?;
+            self.add(statement, &mut groups)?;
+        }
+        let length = match bucket {
+            None => 0,
+            Some(Bucket::Hour) => HOUR_MS,
+            Some(Bucket::Day) => DAY_MS,
+        };
+        for ((start, key), group) in groups {
+            let start = start.saturating_mul(length);
+            let key = names.of(key);
+            let sum = sums.rows.entry((start, key.clone())).or_default();
+            sum.key = key;
+            sum.add(&group);
         }
         sums.dropped = transaction.query_row(
             "SELECT COALESCE(SUM(requests), 0) FROM dropped WHERE at >= ?1 AND at < ?2",
@@ -210,32 +225,38 @@ impl Span {
     fn add(
         &self,
         mut statement: Statement<'_>,
-        bucket: Option<Bucket>,
-        names: &Names,
-        sums: &mut BTreeMap<(i64, String), Row>,
+        groups: &mut HashMap<(i64, i64), Row>,
     ) -> rusqlite::Result<()> {
-        let length = match bucket {
-            None => 0,
-            Some(Bucket::Hour) => HOUR_MS,
-            Some(Bucket::Day) => DAY_MS,
-        };
         let mut found = statement.query([self.0, self.1])?;
         while let Some(row) = found.next()? {
-            let start = row.get::<_, i64>(0)?.saturating_mul(length);
-            let key = names.of(row.get(1)?);
-            let sum = sums.entry((start, key.clone())).or_default();
-            sum.key = key;
-            sum.requests += unsigned(row, 2)?;
-            sum.input_tokens += unsigned(row, 3)?;
-            sum.output_tokens += unsigned(row, 4)?;
-            sum.cached_tokens += unsigned(row, 5)?;
-            sum.cost = sum
-                .cost
-                .plus(Nano(row.get::<_, Option<i64>>(6)?.unwrap_or(0)));
-            sum.unpriced_requests += unsigned(row, 7)?;
-            sum.cut_requests += unsigned(row, 8)?;
+            groups
+                .entry((row.get(0)?, row.get(1)?))
+                .or_default()
+                .add(&Row {
+                    key: String::new(),
+                    requests: unsigned(row, 2)?,
+                    input_tokens: unsigned(row, 3)?,
+                    output_tokens: unsigned(row, 4)?,
+                    cached_tokens: unsigned(row, 5)?,
+                    cost: Nano(row.get::<_, Option<i64>>(6)?.unwrap_or(0)),
+                    unpriced_requests: unsigned(row, 7)?,
+                    cut_requests: unsigned(row, 8)?,
+                });
         }
         Ok(())
+    }
+}
+
+impl Row {
+    fn add(&mut self, other: &Self) {
+        let add = |sum: &mut u64, more| *sum = sum.saturating_add(more);
+        add(&mut self.requests, other.requests);
+        add(&mut self.input_tokens, other.input_tokens);
+        add(&mut self.output_tokens, other.output_tokens);
+        add(&mut self.cached_tokens, other.cached_tokens);
+        add(&mut self.unpriced_requests, other.unpriced_requests);
+        add(&mut self.cut_requests, other.cut_requests);
+        self.cost = self.cost.plus(other.cost);
     }
 }
 

@@ -547,10 +547,8 @@ pub mod seeds {
         let body = r#"{"model": "gpt-5.4-pro", "max_tokens": 9000.5, "stream": true, "messages": [{"role": "user", "content": "\ud83d\ude00 \u0061"}]}"#;
         vec![
             format!("{policy}\n--\n{body}").into_bytes(),
-            format!(
-                "{{\"rules\":[{{\"path\":\"/a/*b**/c/**\",\"action\":\"deny\"}}]}}\n--\n/a/xb/c;d/"
-            )
-            .into_bytes(),
+            b"{\"rules\":[{\"path\":\"/a/*b**/c/**\",\"action\":\"deny\"}]}\n--\n/a/xb/c;d/"
+                .to_vec(),
         ]
     }
 

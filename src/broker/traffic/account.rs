@@ -44,6 +44,10 @@ impl Account {
     /// What reads token counts out of the answer, where it may hold some.
     pub fn meter(&self, content_type: Option<&str>) -> Option<Meter> {
         let open = self.0.as_ref()?;
+        // An answer that is only asked for again repeats its counts.
+        if &*open.method != "POST" {
+            return None;
+        }
         Meter::new(
             open.shape?,
             &open.connection.provider,

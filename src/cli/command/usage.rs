@@ -47,7 +47,7 @@ pub struct UsageArgs {
     #[arg(long, value_name = "KEY", default_value = "provider")]
     by: Key,
     /// Print CSV
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long)]
     csv: bool,
     /// Write a picture of it over time; a dash prints it
     #[arg(long, value_name = "FILE")]
@@ -114,10 +114,11 @@ pub fn run(args: &UsageArgs, context: &Context) -> Result<()> {
         .svg
         .as_deref()
         .is_some_and(|file| file == Path::new("-"));
-    if is_printed && (args.csv || context.output.json) {
+    let forms = [is_printed, args.csv, context.output.json];
+    if forms.iter().filter(|is_asked| **is_asked).count() > 1 {
         let message = "One form at a time can be printed";
         return Err(Error::new(Kind::Usage, message)
-            .with_hint("Write the picture to a file: vault usage --svg usage.svg"));
+            .with_hint("Print one, such as: vault usage --csv > usage.csv"));
     }
     let range = Range::asked(args.since, args.until, context.now)?;
     let path = database(context)?;

@@ -171,7 +171,8 @@ impl Queue {
 
     /// Waits until events came, for some time so that more of them are written
     /// together, or until `idle` is over.
-    fn next(&self, gather: Duration, idle: Duration) -> Batch {
+    /// What was written is `emptied`, so that its room is used again.
+    fn next(&self, gather: Duration, idle: Duration, emptied: Vec<Event>) -> Batch {
         let is_quiet = |waiting: &mut Waiting| {
             waiting.events.is_empty() && matches!(waiting.stage, Stage::Running)
         };
@@ -185,10 +186,8 @@ impl Queue {
             let waited = self.came.wait_timeout_while(waiting, gather, is_little);
             (waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
-        // The next ones find room without asking for it bit by bit.
-        let room = Vec::with_capacity(waiting.events.len().min(PLENTY));
         Batch {
-            events: std::mem::replace(&mut waiting.events, room),
+            events: std::mem::replace(&mut waiting.events, emptied),
             dropped: std::mem::take(&mut waiting.dropped),
             is_last: matches!(waiting.stage, Stage::Ending),
         }

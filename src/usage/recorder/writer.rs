@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::{Batch, Queue, Settings};
+use super::{Batch, PLENTY, Queue, Settings};
 use crate::usage::event::Event;
 use crate::usage::ledger::Ledger;
 use crate::usage::store::{self, BadStore, Inserter, RollUp};
@@ -65,18 +65,19 @@ impl Writer {
 
     /// Writes until the queue ends.
     pub(super) fn write_all_of(mut self, queue: &Queue) {
+        let mut emptied = Vec::new();
         loop {
             let idle = if self.rolling.is_some() {
                 Duration::ZERO
             } else {
                 DAILY
             };
-            let batch = queue.next(GATHER, idle);
+            let batch = queue.next(GATHER, idle, emptied);
             let is_last = batch.is_last;
             self.count_dropped(&batch);
             let is_written = self.write_until_done(queue, &batch.events);
             if !is_written {
-                let unseen = queue.next(Duration::ZERO, Duration::ZERO);
+                let unseen = queue.next(Duration::ZERO, Duration::ZERO, Vec::new());
                 let lost = batch.events.len() + unseen.events.len();
                 (self.settings.warn)(&format!(
                     "{} could not be recorded.",
@@ -86,6 +87,10 @@ impl Writer {
             if is_last || !is_written {
                 return;
             }
+            emptied = batch.events;
+            // Freed before others wait for the queue; room for a burst is not kept.
+            emptied.clear();
+            emptied.shrink_to(PLENTY);
             self.roll_up();
         }
     }

@@ -64,7 +64,7 @@ pub fn run(args: &TestArgs, context: &Context) -> Result<u8> {
     };
     let address = Address::parse(&Secret::from(args.url.clone())).map_err(|bad| {
         let url = printable(&args.url);
-        Error::new(Kind::Usage, format!("--url is no address: {url} {bad}"))
+        Error::new(Kind::Usage, format!("--url {url}: {bad}"))
             .with_hint("For example: --url https://api.openai.com/v1/models")
     })?;
     let method = args.method.to_ascii_uppercase();
