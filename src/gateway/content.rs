@@ -24,12 +24,15 @@ impl<'a> Content<'a> {
         Self { headers, body }
     }
 
+    /// Whether it is said to be longer than what is held.
+    pub(super) fn is_too_long(&self) -> bool {
+        self.said_length()
+            .is_some_and(|length| length > LARGEST as u64)
+    }
+
     /// As it came.
     async fn whole(&mut self) -> Result<Bytes, Unreadable> {
-        if self
-            .said_length()
-            .is_some_and(|length| length > LARGEST as u64)
-        {
+        if self.is_too_long() {
             return Err(Unreadable::TooLong);
         }
         let taken = std::mem::replace(self.body, Outgoing::Whole(None));

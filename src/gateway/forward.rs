@@ -88,7 +88,7 @@ impl<'a> Journey<'a> {
         request: Request<Outgoing>,
     ) -> (Option<Arc<Pass>>, Result<Response<Body>, Refusal>) {
         let (mut parts, mut body) = request.into_parts();
-        let Permitted { pass, account } = match self.permitted(&mut parts, &mut body).await {
+        let Permitted { pass, mut account } = match self.permitted(&mut parts, &mut body).await {
             Ok(permitted) => permitted,
             Err(refusal) => return (None, Err(refusal)),
         };
@@ -98,30 +98,19 @@ impl<'a> Journey<'a> {
         // headers; the upstream's may do so, and is looked through.
         let outcome = match switched {
             Some(switched) => {
-                self.switch(&mut parts, body, pass.as_deref(), account, switched)
+                self.switch(&mut parts, body, pass.as_deref(), &mut account, switched)
                     .await
             }
-            None => self.exchange(parts, body, pass.clone(), account).await,
+            None => self.exchange(parts, body, pass.clone(), &mut account).await,
         };
+        if let (Err(refusal), Some(account)) = (&outcome, &mut account) {
+            account.answered(refusal.status);
+        }
         (pass, outcome)
     }
 
     /// A request and its answer.
     async fn exchange(
-        &self,
-        parts: Parts,
-        body: Outgoing,
-        pass: Option<Arc<Pass>>,
-        mut account: Option<Account>,
-    ) -> Result<Response<Body>, Refusal> {
-        let outcome = self.answered(parts, body, pass, &mut account).await;
-        if let (Err(refusal), Some(account)) = (&outcome, &mut account) {
-            account.answered(refusal.status);
-        }
-        outcome
-    }
-
-    async fn answered(
         &self,
         parts: Parts,
         body: Outgoing,
@@ -232,7 +221,7 @@ impl<'a> Journey<'a> {
         parts: &mut Parts,
         body: Outgoing,
         pass: Option<&Pass>,
-        account: Option<Account>,
+        account: &mut Option<Account>,
         switched: OnUpgrade,
     ) -> Result<Response<Body>, Refusal> {
         let protocol = parts.headers.get(UPGRADE).cloned();

@@ -1,12 +1,14 @@
-//! An answer's body as the books see it: what it counts is read as it passes,
-//! and told when it is through or broken off.
+//! An answer's body, or what a server says over a WebSocket, as the books see
+//! it: what it counts is read as it passes, and told when it is through or
+//! broken off.
 
+use hyper::StatusCode;
 use hyper::header::CONTENT_TYPE;
 use hyper::http::response::Parts;
 
 use crate::broker::traffic::Account;
 use crate::usage::Metered;
-use crate::usage::meter::Meter;
+use crate::usage::meter::{Meter, SocketMeter};
 
 /// One answer. Dropped before its end, it is told as one that was cut.
 pub(super) struct Measure(Option<(Account, Option<Meter>)>);
@@ -54,5 +56,32 @@ impl Measure {
 impl Drop for Measure {
     fn drop(&mut self) {
         self.close(false);
+    }
+}
+
+/// What a server says after the protocol has changed. Dropped, it is told,
+/// also where the gateway stops in the midst of it.
+pub(super) struct SocketMeasure(Option<(Account, Option<SocketMeter>)>);
+
+impl SocketMeasure {
+    pub(super) fn new(mut account: Account) -> Self {
+        account.answered(StatusCode::SWITCHING_PROTOCOLS.as_u16());
+        let meter = account.socket_meter();
+        Self(Some((account, meter)))
+    }
+
+    /// The next bytes of the server.
+    pub(super) fn feed(&mut self, bytes: &[u8]) {
+        if let Some((_, Some(meter))) = &mut self.0 {
+            meter.feed(bytes);
+        }
+    }
+}
+
+impl Drop for SocketMeasure {
+    fn drop(&mut self) {
+        if let Some((account, meter)) = self.0.take() {
+            account.close(meter.map(SocketMeter::finish).unwrap_or_default());
+        }
     }
 }

@@ -39,8 +39,10 @@ mod tunnel;
 mod upgrade;
 mod worker;
 
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -60,6 +62,8 @@ pub use self::listen::Listener;
 
 /// How often one that stops looks whether all is done.
 const LOOK: Duration = Duration::from_millis(10);
+/// So long its threads may take to end.
+const ENDING: Duration = Duration::from_secs(1);
 
 /// So many hosts have their certificates made before anybody asks.
 const PREPARED: usize = 64;
@@ -136,6 +140,9 @@ struct Shared {
 /// A gateway that runs until its process ends.
 pub struct Gateway {
     stop: watch::Sender<bool>,
+    end: watch::Sender<bool>,
+    /// Broken once every thread is done.
+    ended: Receiver<Infallible>,
     shared: Arc<Shared>,
 }
 
@@ -169,19 +176,24 @@ impl Gateway {
             (0..count).map(|_| mpsc::unbounded_channel()).unzip();
         let mut listeners = Some(settings.listeners);
         let (tell, told) = std::sync::mpsc::channel();
+        let (end, ending) = watch::channel(false);
+        let (last, ended) = std::sync::mpsc::channel::<Infallible>();
         for (number, incoming) in receivers.into_iter().enumerate() {
-            let worker = Worker::new(Arc::clone(&shared), stopping.clone());
+            let worker = Worker::new(Arc::clone(&shared), stopping.clone(), ending.clone());
             let senders = senders.clone();
             let listeners = listeners.take().unwrap_or_default();
-            let tell = tell.clone();
+            let (tell, last) = (tell.clone(), last.clone());
             thread::Builder::new()
                 .name(format!("gateway-{number}"))
-                .spawn(move || run_worker(worker, incoming, listeners, senders, number, &tell))
+                .spawn(move || {
+                    run_worker(worker, incoming, listeners, senders, number, &tell);
+                    drop(last);
+                })
                 .map_err(|error| {
                     Error::new(Kind::Failed, "Cannot start a thread").with_source(error)
                 })?;
         }
-        drop(tell);
+        drop((tell, last));
         // A gateway that cannot wait for anything is none.
         for _ in 0..count {
             let begun = told
@@ -193,7 +205,12 @@ impl Gateway {
                     .with_hint("Look at the limits: ulimit -n")
             })?;
         }
-        Ok(Self { stop, shared })
+        Ok(Self {
+            stop,
+            end,
+            ended,
+            shared,
+        })
     }
 
     /// Speaks for hosts with another authority from now on.
@@ -214,9 +231,14 @@ impl Gateway {
     }
 }
 
-/// What was used is written down before the process ends.
+/// What was used is written down before the process ends, also by what does
+/// not come to its own end.
 impl Drop for Gateway {
     fn drop(&mut self) {
+        let _ = self.stop.send(true);
+        let _ = self.end.send(true);
+        // An error says that the last thread is done.
+        let _ = self.ended.recv_timeout(ENDING);
         self.shared.traffic.close();
     }
 }

@@ -12,7 +12,7 @@ use super::body::Outgoing;
 use super::content::{self, Content};
 use super::forward::{Errand, Journey};
 use crate::broker::traffic::path::{BadPath, Reading};
-use crate::broker::traffic::{Account, Asked, Content as _, Pass, Refusal, unreadable_body};
+use crate::broker::traffic::{Account, Asked, Content as _, Grant, Pass, Refusal, unreadable_body};
 use crate::name::ProviderName;
 use crate::usage::meter::with_usage_asked;
 
@@ -52,9 +52,9 @@ impl Journey<'_> {
                 .authorize(book, client, &asked, &mut content)
                 .await?;
             if let Some(grant) = granted {
-                self.check_placeholders(parts, Some(&grant.pass.id.provider))?;
-                if grant.asks_for_usage && method == Method::POST {
-                    ask_for_usage(parts, body).await?;
+                if let Err(refusal) = self.prepared(&grant, parts, body).await {
+                    grant.account.withdraw();
+                    return Err(refusal);
                 }
                 return Ok(Permitted {
                     pass: Some(grant.pass),
@@ -83,6 +83,20 @@ impl Journey<'_> {
             pass: None,
             account: None,
         })
+    }
+
+    /// What is still to be done to a request that may go on.
+    async fn prepared(
+        &self,
+        grant: &Grant,
+        parts: &mut Parts,
+        body: &mut Outgoing,
+    ) -> Result<(), Refusal> {
+        self.check_placeholders(parts, Some(&grant.pass.id.provider))?;
+        if grant.asks_for_usage && parts.method == Method::POST {
+            ask_for_usage(parts, body).await?;
+        }
+        Ok(())
     }
 
     pub(super) fn asked<'b>(&'b self, method: &'b Method, path: &'b str) -> Asked<'b> {
@@ -147,8 +161,12 @@ async fn ask_for_usage(parts: &mut Parts, body: &mut Outgoing) -> Result<(), Ref
     if parts.headers.contains_key(CONTENT_ENCODING) {
         return Ok(());
     }
-    let read = Content::new(&parts.headers, body).read().await;
-    let bytes = read.map_err(unreadable_body)?;
+    let mut content = Content::new(&parts.headers, body);
+    // Not reason enough to refuse what is too long to be held.
+    if content.is_too_long() {
+        return Ok(());
+    }
+    let bytes = content.read().await.map_err(unreadable_body)?;
     if let Some(asking) = with_usage_asked(&bytes) {
         content::replace(&mut parts.headers, body, asking);
     }

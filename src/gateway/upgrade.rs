@@ -13,13 +13,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, copy, split};
 use super::body::{Body, Outgoing};
 use super::edit::response_headers;
 use super::forward::Errand;
+use super::measure::SocketMeasure;
 use super::relay::relayed;
 use super::tunnel::{REACHING, address, answer_to};
 use super::worker::{OpenConnection, Worker};
 use crate::broker::traffic::{Account, Pass, Refusal};
 use crate::credential::redact::Redactor;
 use crate::net::Alpn;
-use crate::usage::meter::SocketMeter;
 
 const PIECE: usize = 16 * 1024;
 
@@ -30,7 +30,7 @@ pub(super) async fn switch(
     errand: &Errand,
     request: Request<Outgoing>,
     pass: Option<&Pass>,
-    account: Option<Account>,
+    account: &mut Option<Account>,
     switched: OnUpgrade,
 ) -> Result<Response<Body>, Refusal> {
     let host = &errand.authority.host;
@@ -55,7 +55,7 @@ pub(super) async fn switch(
     let redactor = pass.map(|pass| pass.redactor.clone());
     let redactor = redactor.filter(|redactor| !redactor.is_empty());
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(relayed(response, None, pass, account, &method));
+        return Ok(relayed(response, None, pass, account.take(), &method));
     }
     let protocol = response.headers().get(UPGRADE).cloned();
     let upstream = hyper::upgrade::on(&mut response);
@@ -67,19 +67,13 @@ pub(super) async fn switch(
     if let Some(protocol) = protocol {
         parts.headers.insert(UPGRADE, protocol);
     }
-    let mut account = account;
-    if let Some(account) = &mut account {
-        account.answered(StatusCode::SWITCHING_PROTOCOLS.as_u16());
-    }
-    let mut meter = account.as_ref().and_then(Account::socket_meter);
+    let mut measure = account.take().map(SocketMeasure::new);
     let open = OpenConnection::new(&worker.shared);
     tokio::spawn(async move {
         if let (Ok(client), Ok(upstream)) = tokio::join!(switched, upstream) {
-            join(client, upstream, redactor, meter.as_mut()).await;
+            join(client, upstream, redactor, measure.as_mut()).await;
         }
-        if let Some(account) = account {
-            account.close(meter.map(SocketMeter::finish).unwrap_or_default());
-        }
+        drop(measure);
         drop(open);
     });
     Ok(Response::from_parts(parts, Body::Whole(None)))
@@ -89,7 +83,7 @@ async fn join(
     client: Upgraded,
     upstream: Upgraded,
     redactor: Option<Redactor>,
-    meter: Option<&mut SocketMeter>,
+    measure: Option<&mut SocketMeasure>,
 ) {
     let (mut from_client, to_client) = split(TokioIo::new(client));
     let (from_upstream, mut to_upstream) = split(TokioIo::new(upstream));
@@ -97,7 +91,7 @@ async fn join(
         let _ = copy(&mut from_client, &mut to_upstream).await;
         let _ = to_upstream.shutdown().await;
     };
-    tokio::join!(there, back(from_upstream, to_client, redactor, meter));
+    tokio::join!(there, back(from_upstream, to_client, redactor, measure));
 }
 
 /// Bytes of the upstream, looked through. What is redacted keeps its length,
@@ -106,13 +100,13 @@ async fn back(
     mut from: ReadHalf<TokioIo<Upgraded>>,
     mut to: WriteHalf<TokioIo<Upgraded>>,
     redactor: Option<Redactor>,
-    mut meter: Option<&mut SocketMeter>,
+    mut measure: Option<&mut SocketMeasure>,
 ) {
     let mut guard = redactor.map(|redactor| redactor.stream());
     let mut buffer = vec![0; PIECE];
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
-        if let Some(meter) = &mut meter {
-            meter.feed(&buffer[..count]);
+        if let Some(measure) = &mut measure {
+            measure.feed(&buffer[..count]);
         }
         let sent = match &mut guard {
             Some(guard) => {

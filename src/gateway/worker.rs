@@ -26,14 +26,20 @@ pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
     pub(super) pool: Arc<Pool>,
     stopping: watch::Receiver<bool>,
+    ending: watch::Receiver<bool>,
 }
 
 impl Worker {
-    pub(super) fn new(shared: Arc<Shared>, stopping: watch::Receiver<bool>) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        stopping: watch::Receiver<bool>,
+        ending: watch::Receiver<bool>,
+    ) -> Self {
         Self {
             shared,
             pool: Arc::default(),
             stopping,
+            ending,
         }
     }
 
@@ -120,9 +126,13 @@ pub(super) fn run_worker(
                 () = worker.stopped() => break,
             }
         }
-        // The connections that are left go on until the process ends.
-        std::future::pending::<()>().await;
+        // The connections that are left go on until there is no more time.
+        let mut ending = worker.ending.clone();
+        let _ = ending.wait_for(|is_ending| *is_ending).await;
     });
+    // What is left is dropped here, and told as cut. Names that are still being
+    // looked up are not waited for.
+    runtime.shutdown_background();
 }
 
 fn begin(worker: &Arc<Worker>, arrived: Arrived) {

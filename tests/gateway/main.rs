@@ -14,10 +14,16 @@ mod world;
 
 mod agents;
 mod authority;
+mod books;
+mod budgets;
 mod choice;
 mod entrances;
+mod held;
 mod hosts;
 mod injection;
+mod limits;
+mod metered;
+mod metered_cut;
 mod passing;
 mod placeholders;
 mod policy;

@@ -62,7 +62,7 @@ pub fn write_policy(environment: &TestEnvironment, text: &str) {
 }
 
 /// Puts another policy into force, and waits until the gateway has it.
-fn governed(environment: &TestEnvironment, gateway: &mut Gateway<'_>, text: &str) {
+pub fn governed(environment: &TestEnvironment, gateway: &mut Gateway<'_>, text: &str) {
     let path = environment.home().join("policy.json");
     if fs::read_to_string(&path).is_ok_and(|before| before == text) {
         return;

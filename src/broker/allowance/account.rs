@@ -141,7 +141,7 @@ impl std::fmt::Display for Meter {
 }
 
 /// The smallest limit for each thing and span, among those that speak of the
-/// two; the default where none does.
+/// two; the default, which is of requests, where none of requests does.
 fn wanted(
     policy: &Policy,
     defaults: Defaults,
@@ -153,10 +153,8 @@ fn wanted(
         let least = wanted.entry((unit, span)).or_insert(limit);
         *least = limit.min(*least);
     };
-    let mut is_silent = true;
     let limits = policy.limits().iter();
     for limit in limits.filter(|limit| limit.selector.matches(agent, connection)) {
-        is_silent = false;
         for (unit, most) in [
             (Unit::Requests, limit.requests),
             (Unit::Tokens, limit.tokens),
@@ -166,8 +164,9 @@ fn wanted(
             }
         }
     }
+    let is_silent = wanted.keys().all(|(unit, _)| *unit != Unit::Requests);
     if is_silent && let Some((requests, per)) = defaults.of(connection) {
-        want(Unit::Requests, per, requests);
+        wanted.insert((Unit::Requests, per), requests);
     }
     wanted
 }

@@ -26,7 +26,8 @@ use crate::usage::Nano;
 /// So often, in nanoseconds, what nobody uses any more is forgotten.
 const SWEEP: u64 = 60_000_000_000;
 
-/// The limits of `serve` where the policy has none: requests in so long.
+/// The limits of `serve` where the policy has none of requests: so many in so
+/// long.
 const OF_SERVICE: [(&str, u64, Duration); 2] = [
     ("openai", 100, Duration::from_secs(60)),
     ("anthropic", 50, Duration::from_secs(60)),
@@ -41,7 +42,7 @@ pub struct Allowance {
     accounts: Mutex<Accounts>,
 }
 
-/// The limits that are there where the policy says nothing.
+/// The limits of requests that are there where the policy has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Defaults {
     /// None: the program of `run` is its user's own.

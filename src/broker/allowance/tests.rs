@@ -221,6 +221,17 @@ fn agents_of_a_service_have_limits_where_the_policy_has_none_for_them() {
 }
 
 #[test]
+fn a_limit_of_tokens_leaves_the_default_of_requests_as_it_is() {
+    let tokens = policy(r#"{"limits": [{"tokens": 1000000, "per": "60s"}]}"#);
+    let kept = Kept::new(Defaults::OfService, None);
+    assert_eq!(kept.let_through(200, &tokens, "ci", "openai/default"), 100);
+    let both = policy(
+        r#"{"limits": [{"tokens": 1000000, "per": "60s"}, {"requests": 120, "per": "1h"}]}"#,
+    );
+    assert_eq!(kept.let_through(200, &both, "ci", "openai/default"), 20);
+}
+
+#[test]
 fn where_nothing_is_limited_nothing_is_remembered() {
     let kept = Kept::new(Defaults::OfService, None);
     let silent = policy("{}");

@@ -62,6 +62,11 @@ impl Account {
         Some(SocketMeter::new(open.shape?, &open.connection.provider))
     }
 
+    /// Nothing went upstream after all: there is nothing to tell.
+    pub fn withdraw(mut self) {
+        self.0 = None;
+    }
+
     /// The answer is through.
     pub fn close(mut self, metered: Metered) {
         self.tell(metered);

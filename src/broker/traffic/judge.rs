@@ -63,6 +63,15 @@ impl Content for NoContent {
     }
 }
 
+/// A request that its rules let through.
+pub(super) struct Judged {
+    /// The policy that has them.
+    pub(super) policy: Arc<Policy>,
+    /// Its client or a person was waited for: what was known of it may not be
+    /// so any more.
+    pub(super) has_waited: bool,
+}
+
 impl Traffic {
     /// Lets a request through the rules, or says why not. A request that
     /// needs a person waits for one.
@@ -72,10 +81,13 @@ impl Traffic {
         connection: Option<&ConnectionId>,
         asked: &Asked<'_>,
         content: &mut impl Content,
-    ) -> Result<Arc<Policy>, Refusal> {
+    ) -> Result<Judged, Refusal> {
         let policy = self.oversight.policy.policy();
         if policy.is_open() {
-            return Ok(policy);
+            return Ok(Judged {
+                policy,
+                has_waited: false,
+            });
         }
         let host = asked.host.to_string();
         let facts = Facts {
@@ -87,6 +99,7 @@ impl Traffic {
             body: Body::Unread,
         };
         let (decision, read) = decide(&policy, facts, content).await?;
+        let has_waited = read.is_some() || decision.action == Action::Approve;
         match decision.action {
             Action::Allow => {}
             Action::Deny => return Err(denied(&decision)),
@@ -95,7 +108,7 @@ impl Traffic {
                     .await?;
             }
         }
-        Ok(policy)
+        Ok(Judged { policy, has_waited })
     }
 
     async fn held(

@@ -12,6 +12,7 @@ mod book;
 mod choose;
 mod client;
 mod judge;
+mod meant;
 mod minted;
 mod oversight;
 mod pass;
@@ -230,26 +231,6 @@ impl Traffic {
         Ok(living.map(|agent| Client::Agent(Arc::clone(agent))))
     }
 
-    /// The same client as it is now: an agent may have been taken back while
-    /// its connection was open.
-    ///
-    /// # Errors
-    /// It is nobody any more.
-    fn still(&self, client: &Client, book: &Book) -> Result<Client, Refusal> {
-        let Client::Agent(agent) = client else {
-            return Ok(client.clone());
-        };
-        let now = (self.source.clock)();
-        let found = book.agents.get(&agent.digest);
-        let living = found.filter(|agent| !agent.has_ended(now));
-        living
-            .map(|agent| Client::Agent(Arc::clone(agent)))
-            .ok_or_else(|| {
-                Refusal::new(401, "unauthorized", "This token is not valid any more")
-                    .with_hint("vault agent list")
-            })
-    }
-
     /// Whether any connection speaks to this host: then what goes there is
     /// ours to look into.
     ///
@@ -283,7 +264,12 @@ impl Traffic {
             seen: shown.as_deref(),
             ..*asked
         };
-        let policy = self.judge(client, Some(&entry.id), asked, content).await?;
+        let judged = self.judge(client, Some(&entry.id), asked, content).await?;
+        let entry = match judged.has_waited {
+            true => self.same_entry(&entry, client, asked)?,
+            false => entry,
+        };
+        let policy = judged.policy;
         let now = (self.source.clock)();
         let began = Instant::now();
         let moment = Moment {
@@ -293,15 +279,7 @@ impl Traffic {
         let ticket = self.admit_one(&policy, client, &entry.id, moment)?;
         let pass = if entry.is_due(now) {
             self.renew_ahead(&entry, now).await?;
-            let book = self.book()?;
-            let Some(renewed) = self.entry(&book, client, asked)? else {
-                return Ok(None);
-            };
-            if renewed.id != entry.id {
-                // Another one was permitted than is meant by now.
-                let both = [Arc::clone(&entry.id), Arc::clone(&renewed.id)];
-                return Err(Refusal::ambiguous(&both));
-            }
+            let renewed = self.same_entry(&entry, client, asked)?;
             renewed.pass(asked.host, now)?
         } else {
             entry.pass(asked.host, now)?
@@ -336,7 +314,11 @@ impl Traffic {
         asked: &Asked<'_>,
         content: &mut impl Content,
     ) -> Result<(), Refusal> {
-        self.judge(client, None, asked, content).await.map(drop)
+        let judged = self.judge(client, None, asked, content).await?;
+        if judged.has_waited {
+            self.still_coming_by(client, asked, &*self.book()?)?;
+        }
+        Ok(())
     }
 
     /// What is put into the same request after the provider refused `seen`.
@@ -349,7 +331,7 @@ impl Traffic {
         asked: &Asked<'_>,
         seen: &Pass,
     ) -> Result<Arc<Pass>, Refusal> {
-        let gone = || Refusal::new(424, "not_configured", format!("{} is gone", seen.id));
+        let gone = || Refusal::gone(&seen.id);
         let book = self.book()?;
         let entry = self.entry(&book, client, asked)?.ok_or_else(gone)?;
         let now = (self.source.clock)();
@@ -362,28 +344,6 @@ impl Traffic {
         let book = self.book()?;
         let entry = self.entry(&book, client, asked)?.ok_or_else(gone)?;
         entry.pass(asked.host, now)
-    }
-
-    /// The connection that a request is for.
-    fn entry(
-        &self,
-        book: &Book,
-        client: &Client,
-        asked: &Asked<'_>,
-    ) -> Result<Option<Arc<Entry>>, Refusal> {
-        let client = self.still(client, book).map_err(|refusal| Refusal {
-            // Who names a host came through the proxy.
-            status: if asked.provider.is_some() { 401 } else { 407 },
-            ..refusal
-        })?;
-        let mut fitting = book.best(asked.is_tls, asked.host, asked.port, asked.path);
-        if let Some(provider) = asked.provider {
-            fitting.retain(|entry| entry.id.provider == *provider);
-        }
-        if fitting.is_empty() {
-            return Ok(None);
-        }
-        choose::choose(book, &client, &fitting, asked.wanted).map(|entry| Some(Arc::clone(entry)))
     }
 
     /// Where requests go that name a provider and no host: `is_tls`, host and

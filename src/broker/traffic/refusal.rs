@@ -60,6 +60,12 @@ impl Refusal {
         .with_hint(format!("vault login {}", definition.name))
     }
 
+    /// There was such a connection, and there is not any more.
+    pub fn gone(id: &ConnectionId) -> Self {
+        Self::new(424, "not_configured", format!("{id} is gone"))
+            .with_hint(format!("vault login {id}"))
+    }
+
     /// Two connections fit equally.
     pub fn ambiguous(candidates: &[Arc<ConnectionId>]) -> Self {
         let names: Vec<_> = candidates.iter().map(ToString::to_string).collect();

@@ -124,6 +124,14 @@ pub(super) fn open(path: &Path) -> Result<Connection, BadStore> {
     let at = |action| BadStore::sqlite(action, path);
     let mut connection = Connection::open_with_flags(path, flags).map_err(at("open"))?;
     connection.busy_timeout(PATIENCE).map_err(at("open"))?;
+    // SQLite is content with less than it was asked for.
+    if connection
+        .is_readonly(rusqlite::MAIN_DB)
+        .map_err(at("open"))?
+    {
+        let read_only = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY);
+        return Err(at("write")(rusqlite::Error::SqliteFailure(read_only, None)));
+    }
     let version = check_version(&connection, path)?;
     connection
         .execute_batch(

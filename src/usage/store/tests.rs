@@ -35,6 +35,24 @@ fn write(path: &Path, inserter: &mut Inserter, events: &[Event]) {
         .unwrap();
 }
 
+/// In a thread that files' modes hold for, whoever runs the tests.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_database_that_cannot_be_written_is_not_opened_for_writing() {
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+    let (_folder, path) = with(&[]);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+    let opened = std::thread::spawn(move || {
+        let mut own = capabilities(None).unwrap();
+        own.effective.remove(CapabilitySet::DAC_OVERRIDE);
+        set_capabilities(None, own).unwrap();
+        assert!(open_to_read(&path).unwrap().is_some());
+        open(&path).map(drop)
+    });
+    let bad = opened.join().unwrap().unwrap_err();
+    assert!(bad.to_string().starts_with("Cannot write "), "{bad}");
+}
+
 fn at(time: &str) -> Timestamp {
     time.parse().unwrap()
 }
