@@ -399,3 +399,11 @@ fn what_a_newer_version_keeps_for_the_gateway_survives() {
         assert!(text.contains(kept), "{kept}");
     }
 }
+
+#[test]
+fn the_name_of_the_program_of_run_is_no_agents() {
+    let environment = TestEnvironment::new();
+    environment.log_in("default");
+    let run = environment.vault(["agent", "create", "run"]);
+    run.fails(2).says(contains("'run'"));
+}

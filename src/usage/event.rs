@@ -28,6 +28,19 @@ pub struct Tokens {
 }
 
 impl Tokens {
+    /// Both together, kind by kind.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            input: self.input.saturating_add(other.input),
+            cached: self.cached.saturating_add(other.cached),
+            cache_write: self.cache_write.saturating_add(other.cache_write),
+            cache_write_long: self.cache_write_long.saturating_add(other.cache_write_long),
+            output: self.output.saturating_add(other.output),
+            reasoning: self.reasoning.saturating_add(other.reasoning),
+        }
+    }
+
     /// Input and output.
     pub fn total(&self) -> u64 {
         self.input.saturating_add(self.output)

@@ -179,8 +179,9 @@ impl Span {
         // Groups are found here and not by `SQLite`, which would sort all rows.
         let mut groups = HashMap::new();
         for columns in [
-            "1, input, output, cached, nano_usd,
-             input + output > 0 AND nano_usd IS NULL, is_cut FROM request",
+            "requests, input, output, cached, nano_usd,
+             (input + output > 0 AND nano_usd IS NULL) * requests, is_cut * requests
+             FROM request",
             "requests, input, output, cached, nano_usd, unpriced, cut FROM day",
         ] {
             let key = match by {

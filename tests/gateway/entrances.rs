@@ -195,7 +195,7 @@ async fn the_path_form_names_a_connection_in_its_second_step() {
     assert_eq!(told["hint"], "vault login gamma");
     assert_eq!(told["error"], "gamma API key not configured in vault.");
     // Without a provider it is nothing.
-    let request = ask("/v1/models").body(Text::default()).unwrap();
+    let request = ask("/v2/models").body(Text::default()).unwrap();
     gateway.asks(request).await.refused(404, "not_found");
     assert_eq!(world.heard().len(), 5);
 }

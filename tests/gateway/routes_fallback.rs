@@ -5,12 +5,12 @@ use serde_json::json;
 
 use crate::client::Gateway;
 use crate::routes::{Stage, asked, asks, policy, routes};
-use crate::template::filled;
+use crate::template::{define, filled, provider};
 use crate::world::Manner;
 
 #[tokio::test]
 async fn whoever_fails_before_it_answers_is_followed_by_the_next() {
-    for status in [0, 429, 500, 503, 529] {
+    for status in [0, 1, 429, 500, 503, 529] {
         let (mut environment, tokens) = filled();
         let stage = Stage::default();
         let world = stage.world(&mut environment);
@@ -18,19 +18,41 @@ async fn whoever_fails_before_it_answers_is_followed_by_the_next() {
         routes(&environment, &json!({ "default": way }));
         match status {
             0 => world.set("api.acme.example", Manner::Refused),
+            // Hangs up on whoever asks.
+            1 => world.set("api.acme.example", Manner::raw(async |stream| drop(stream))),
             status => stage.answers("acme", status, &vec![], "fault"),
         }
         let gateway = Gateway::serve(&environment, &tokens.ci, &[]);
         let answer = asks(&gateway, "a").await.ok();
         assert_eq!(answer.header("x-vault-connection"), "beta/two", "{status}");
         assert_eq!(answer.text(), r#"{"model":"b"}"#);
-        let came: &[&str] = if status == 0 {
+        let came: &[&str] = if status < 2 {
             &["beta"]
         } else {
             &["acme", "beta"]
         };
         assert_eq!(asked(&world), came);
     }
+}
+
+#[tokio::test]
+async fn a_local_server_that_does_not_run_is_followed_by_the_next() {
+    let (mut environment, tokens) = filled();
+    let world = Stage::default().world(&mut environment);
+    environment.set("NO_PROXY", "127.0.0.1");
+    environment.set("no_proxy", "127.0.0.1");
+    let local = json!({
+        "hosts": ["127.0.0.1:1"], "allow_http": true, "base_url": "http://127.0.0.1:1",
+        "auth": ["none"], "fields": [], "inject": [],
+    });
+    define(&environment, &provider("local", local));
+    environment.vault(["login", "local"]).ok();
+    let way = json!([{ "to": "local", "fallback": ["acme"] }]);
+    routes(&environment, &json!({ "default": way }));
+    let gateway = Gateway::serve(&environment, &tokens.ci, &[]);
+    let answer = asks(&gateway, "a").await.ok();
+    assert_eq!(answer.header("x-vault-connection"), "acme/default");
+    assert_eq!(asked(&world), ["acme"]);
 }
 
 #[tokio::test]
@@ -111,6 +133,9 @@ async fn who_just_failed_comes_last_and_is_not_given_up() {
 async fn a_limit_of_ours_leads_on_and_is_no_fault_of_the_connection() {
     let (mut environment, tokens) = filled();
     let world = Stage::default().world(&mut environment);
+    let made = environment.vault(["agent", "create", "other"]);
+    let made = made.asks_for_secrets().ok();
+    let other = environment.secret("another agent's token", made.stdout.trim_end());
     policy(
         &environment,
         &json!({
@@ -127,8 +152,7 @@ async fn a_limit_of_ours_leads_on_and_is_no_fault_of_the_connection() {
     }
     assert_eq!(asked(&world), ["acme", "beta", "beta"]);
     // For another agent acme is as well as before.
-    let narrow = gateway.with_token(&tokens.narrow);
-    asks(&narrow, "a").await.ok();
+    asks(&gateway.with_token(&other), "a").await.ok();
     assert_eq!(asked(&world), ["acme"]);
     environment.vault(["route", "use", "alone"]).ok();
     let answer = asks(&gateway, "a").await;

@@ -20,6 +20,9 @@ pub enum Client {
 }
 
 impl Client {
+    /// What the program of `run` is called, in policy and in logs.
+    pub const RUN: &str = "run";
+
     /// Whether it may use this connection.
     pub(super) fn may_use(&self, id: &ConnectionId) -> bool {
         match self {
@@ -58,7 +61,7 @@ impl Client {
     /// What it is called in logs.
     pub fn name(&self) -> &str {
         match self {
-            Self::Run | Self::Placeholder(_) => "run",
+            Self::Run | Self::Placeholder(_) => Self::RUN,
             Self::Agent(agent) => agent.name.as_str(),
         }
     }

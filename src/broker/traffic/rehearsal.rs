@@ -67,14 +67,12 @@ impl Trial<'_> {
         catalog: &Catalog,
         now: Timestamp,
     ) -> Result<Outlook, Refusal> {
-        let Address {
-            is_tls, host, path, ..
-        } = self.address;
+        let Address { is_tls, host, .. } = self.address;
         let subject = match self.subject(book, catalog, now) {
             Ok(subject) => subject,
             Err(refusal) => return Ok(Outlook::refused(refusal)),
         };
-        let reading = match Reading::of(path.reveal()) {
+        let reading = match Reading::of(self.path()) {
             Ok(reading) => Some(reading),
             Err(_) if !subject.is_tunnel && !*is_tls && subject.connection.is_none() => None,
             Err(_) if subject.is_tunnel => None,
@@ -125,13 +123,11 @@ impl Trial<'_> {
 
     fn subject(&self, book: &Book, catalog: &Catalog, now: Timestamp) -> Result<Subject, Refusal> {
         let Address {
-            is_tls,
-            host,
-            port,
-            path,
+            is_tls, host, port, ..
         } = self.address;
+        let path = self.path();
         let client = self.client(book, now);
-        let fitting = book.best(*is_tls, host, *port, path.reveal());
+        let fitting = book.best(*is_tls, host, *port, path);
         if !fitting.is_empty() {
             let entry = choose::choose(book, &client, &fitting, self.wanted)?;
             return Ok(Subject {
@@ -156,7 +152,7 @@ impl Trial<'_> {
         let mut definitions = all.filter_map(|entry| entry.definition.ok());
         let known = definitions.find(|definition| {
             definition
-                .host_for(host, *port, path.reveal())
+                .host_for(host, *port, path)
                 .is_some_and(|known| *is_tls || definition.allows_plain_http(known, host))
         });
         let assumed = known.map(|definition| ConnectionId {
@@ -177,9 +173,14 @@ impl Trial<'_> {
         })
     }
 
+    /// Its path and query. No client sent them, and they are no secret.
+    fn path(&self) -> &str {
+        self.address.path.reveal()
+    }
+
     /// The agent as it is, or one that may use everything.
     fn client(&self, book: &Book, now: Timestamp) -> Client {
-        if self.agent.as_str() == "run" {
+        if self.agent.as_str() == Client::RUN {
             return Client::Run;
         }
         let known = book.agents.values().find(|agent| agent.name == *self.agent);

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::audit::{Entry, Event};
+use crate::broker::traffic::Client;
 use crate::cli::context::Context;
 use crate::cli::output;
 use crate::cli::table::{Table, terminal_width};
@@ -99,6 +100,11 @@ pub fn run(args: &AgentArgs, context: &Context) -> Result<()> {
 fn create(args: &CreateArgs, context: &Context) -> Result<()> {
     for reference in &args.allow {
         context.catalog()?.find(&reference.provider)?;
+    }
+    if args.name.as_str() == Client::RUN {
+        let message = "'run' is what policy calls the program of vault run";
+        return Err(Error::new(Kind::Usage, message)
+            .with_hint("Choose another name: vault agent create NAME"));
     }
     let end = end_of(args.expires, context)?;
     let store = context.store()?;

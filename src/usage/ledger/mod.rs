@@ -116,6 +116,9 @@ impl Ledger {
             cost: event.cost.unwrap_or_default(),
             tokens: event.metered.tokens.map_or(0, |tokens| tokens.total()),
         };
+        if spent == Spent::default() {
+            return;
+        }
         let at = event.at.as_millisecond();
         let mut counted = lock(&self.counted);
         counted.own.add(&event.agent, &event.connection, at, spent);

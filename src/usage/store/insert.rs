@@ -10,12 +10,17 @@ use rusqlite::{Connection, OptionalExtension, Statement, Transaction, Transactio
 use rusqlite::{params, types::Value};
 
 use super::super::event::{Event, Tokens};
+use super::super::money::Nano;
 use super::BadStore;
 use crate::name::ConnectionId;
 use crate::text;
 
 /// Longer paths and models are cut here, in characters.
 const LONGEST: usize = 200;
+/// Where more than so many are written at once, those that are alike become
+/// one row: a thousand requests in a quarter of a second are a load, and what
+/// they cost is to be little.
+const CROWD: usize = 1024;
 /// So many endpoints and models are remembered; paths may be without number.
 const REMEMBERED: usize = 8192;
 /// No request has more tokens, nor costs more (a million dollars): what says
@@ -33,6 +38,38 @@ pub(in crate::usage) struct Inserter {
     endpoints: HashMap<Arc<str>, HashMap<String, i64>>,
     endpoints_remembered: usize,
     models: HashMap<String, i64>,
+}
+
+/// All of an event but what it used and how long it took.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Kind {
+    second: i64,
+    agent: i64,
+    connection: i64,
+    endpoint: i64,
+    model: i64,
+    status: u16,
+    is_counted: bool,
+    is_priced: bool,
+    is_special: bool,
+    is_cut: bool,
+}
+
+#[derive(Default)]
+struct Sum {
+    requests: i64,
+    took: i64,
+    tokens: Tokens,
+    cost: Nano,
+}
+
+impl Sum {
+    fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.took = self.took.saturating_add(other.took);
+        self.cost = self.cost.plus(other.cost);
+        self.tokens = self.tokens.plus(&other.tokens);
+    }
 }
 
 impl Inserter {
@@ -96,11 +133,18 @@ impl Inserter {
             let mut insert = transaction.prepare(
                 "INSERT INTO request(at, writer, agent, connection, endpoint, model, status,
                    took_ms, input, cached, cache_write, cache_write_long, output, reasoning,
-                   nano_usd, is_special, is_cut)
-                 VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)",
+                   nano_usd, is_special, is_cut, requests)
+                 VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)",
             )?;
-            for event in events {
-                self.insert(&transaction, &mut insert, event)?;
+            if events.len() <= CROWD {
+                for event in events {
+                    let (kind, sum) = self.read(&transaction, event)?;
+                    self.insert(&mut insert, event.at.as_millisecond(), &kind, &sum)?;
+                }
+            } else {
+                for (kind, sum) in self.added_up(&transaction, events)? {
+                    self.insert(&mut insert, kind.second * 1000, &kind, &sum)?;
+                }
             }
         }
         if dropped > 0 {
@@ -115,41 +159,81 @@ impl Inserter {
         transaction.commit()
     }
 
-    fn insert(
+    /// What an event says, with ids in the place of names.
+    fn read(
         &mut self,
         transaction: &Transaction<'_>,
-        insert: &mut Statement<'_>,
         event: &Event,
-    ) -> rusqlite::Result<()> {
-        let agent = self.agent(transaction, &event.agent)?;
-        let connection = self.connection(transaction, &event.connection)?;
-        let endpoint = self.endpoint(transaction, &event.method, &event.endpoint)?;
-        let model = match &event.metered.model {
-            Some(model) => self.model(transaction, model)?,
-            None => 0,
-        };
-        let counts = plausible(event.metered.tokens);
+    ) -> rusqlite::Result<(Kind, Sum)> {
+        let metered = &event.metered;
+        let tokens = plausible(metered.tokens);
         let cost = event.cost.filter(|cost| (0..=MOST_NANO).contains(&cost.0));
-        let count = |of: fn(&Tokens) -> u64| counts.as_ref().map(|counts| of(counts).cast_signed());
-        let took = i64::try_from(event.took.as_millis()).unwrap_or(i64::MAX);
+        let kind = Kind {
+            second: event.at.as_second(),
+            agent: self.agent(transaction, &event.agent)?,
+            connection: self.connection(transaction, &event.connection)?,
+            endpoint: self.endpoint(transaction, &event.method, &event.endpoint)?,
+            model: match &metered.model {
+                Some(model) => self.model(transaction, model)?,
+                None => 0,
+            },
+            status: event.status,
+            is_counted: tokens.is_some(),
+            is_priced: cost.is_some(),
+            is_special: metered.is_special,
+            is_cut: metered.is_cut,
+        };
+        let sum = Sum {
+            requests: 1,
+            took: i64::try_from(event.took.as_millis()).unwrap_or(i64::MAX),
+            tokens: tokens.unwrap_or_default(),
+            cost: cost.unwrap_or_default(),
+        };
+        Ok((kind, sum))
+    }
+
+    /// Events that are alike but for what they used, added up.
+    fn added_up(
+        &mut self,
+        transaction: &Transaction<'_>,
+        events: &[Event],
+    ) -> rusqlite::Result<HashMap<Kind, Sum>> {
+        let mut sums: HashMap<Kind, Sum> = HashMap::new();
+        for event in events {
+            let (kind, sum) = self.read(transaction, event)?;
+            sums.entry(kind).or_default().add(&sum);
+        }
+        Ok(sums)
+    }
+
+    fn insert(
+        &self,
+        insert: &mut Statement<'_>,
+        at: i64,
+        kind: &Kind,
+        sum: &Sum,
+    ) -> rusqlite::Result<()> {
+        let count = |count: u64| kind.is_counted.then_some(count.cast_signed());
+        let tokens = &sum.tokens;
         insert.execute(params![
-            event.at.as_millisecond(),
+            at,
             self.writer,
-            agent,
-            connection,
-            endpoint,
-            model,
-            event.status,
-            took,
-            count(|tokens| tokens.input),
-            count(|tokens| tokens.cached),
-            count(|tokens| tokens.cache_write),
-            count(|tokens| tokens.cache_write_long),
-            count(|tokens| tokens.output),
-            count(|tokens| tokens.reasoning),
-            cost.map(|cost| cost.0),
-            event.metered.is_special,
-            event.metered.is_cut,
+            kind.agent,
+            kind.connection,
+            kind.endpoint,
+            kind.model,
+            kind.status,
+            sum.took,
+            count(tokens.input),
+            count(tokens.cached),
+            count(tokens.cache_write),
+            count(tokens.cache_write_long),
+            count(tokens.output),
+            count(tokens.reasoning),
+            kind.is_priced.then_some(sum.cost.0),
+            kind.is_special,
+            kind.is_cut,
+            sum.requests,
         ])?;
         Ok(())
     }

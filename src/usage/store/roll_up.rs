@@ -80,8 +80,10 @@ fn oldest(connection: &mut Connection, cutoff: i64) -> rusqlite::Result<u64> {
         "INSERT INTO day(at, agent, connection, model, requests, metered, unpriced, cut,
            input, cached, cache_write, cache_write_long, output, reasoning, nano_usd)
          SELECT (at - ((at % 86400000) + 86400000) % 86400000) AS midnight,
-           agent, connection, model, COUNT(*), COUNT(input),
-           COALESCE(SUM(input + output > 0 AND nano_usd IS NULL), 0), SUM(is_cut),
+           agent, connection, model, SUM(requests),
+           SUM((input IS NOT NULL) * requests),
+           COALESCE(SUM((input + output > 0 AND nano_usd IS NULL) * requests), 0),
+           SUM(is_cut * requests),
            COALESCE(SUM(input), 0), COALESCE(SUM(cached), 0), COALESCE(SUM(cache_write), 0),
            COALESCE(SUM(cache_write_long), 0), COALESCE(SUM(output), 0),
            COALESCE(SUM(reasoning), 0), SUM(nano_usd)

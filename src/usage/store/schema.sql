@@ -14,6 +14,8 @@ INSERT INTO model VALUES (0, '');
 -- are NULL where none were counted, money where it is not known. Writers are
 -- random numbers of processes: each tells its own rows from those of others.
 -- Ids are never given twice, so that new rows are those above the last one seen.
+-- A row is one request, unless so many came at once that those of one second
+-- which are alike were added up: then it is as many as it says.
 CREATE TABLE request(
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   at INTEGER NOT NULL,
@@ -28,7 +30,8 @@ CREATE TABLE request(
   output INTEGER, reasoning INTEGER,
   nano_usd INTEGER,
   is_special INTEGER NOT NULL,
-  is_cut INTEGER NOT NULL
+  is_cut INTEGER NOT NULL,
+  requests INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX request_at ON request(at);
 

@@ -430,3 +430,41 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_crowd_of_requests_that_are_alike_is_few_rows_with_the_same_sums() {
+    let crowd: Vec<Event> = (0..3000_u16)
+        .map(|number| {
+            let mut event = sample(at("2026-08-21T13:30:00Z"), "ci", "openai/team");
+            event.status = 200 + number % 2;
+            event.cost = (number % 3 > 0).then_some(Nano(7));
+            event.metered.is_cut = number % 5 == 0;
+            if number % 7 == 0 {
+                event.metered.tokens = None;
+            }
+            event
+        })
+        .collect();
+    let stored = |at_once: usize| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("usage.db");
+        let mut inserter = Inserter::new(1);
+        for some in crowd.chunks(at_once) {
+            write(&path, &mut inserter, some);
+        }
+        let rows: i64 = open(&path)
+            .unwrap()
+            .query_row("SELECT COUNT(*) FROM request", [], |row| row.get(0))
+            .unwrap();
+        let before = report(&path, By::Connection);
+        let now = at("2027-08-21T00:00:00Z");
+        roll_up(&path, std::time::Duration::from_secs(86_400), now).unwrap();
+        (rows, before, report(&path, By::Connection))
+    };
+    let (single, one_by_one, rolled) = stored(1000);
+    let (few, together, rolled_together) = stored(3000);
+    assert_eq!((one_by_one, rolled), (together.clone(), rolled_together));
+    assert_eq!(together.rows[0].requests, 3000);
+    assert_eq!(single, 3000);
+    assert!(few <= 16, "{few}");
+}
