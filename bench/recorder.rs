@@ -161,7 +161,7 @@ impl Maker {
             agent: Arc::clone(&self.agents[number % AGENTS]),
             connection: Arc::clone(connection),
             method: Arc::clone(&self.method),
-            endpoint: ENDPOINTS[number % ENDPOINTS.len()].to_owned(),
+            endpoint: ENDPOINTS[number % ENDPOINTS.len()].into(),
             status: 200,
             took: Duration::from_millis(1234),
             metered: Metered {

@@ -36,7 +36,7 @@ fn event(agent: &str, number: u64) -> Event {
             connection: "team".parse().unwrap(),
         }),
         method: "POST".into(),
-        endpoint: "/v1/responses".to_owned(),
+        endpoint: "/v1/responses".into(),
         status: 200,
         took: Duration::from_millis(number),
         metered: Metered {

@@ -75,7 +75,7 @@ pub struct Event {
     /// The method.
     pub method: Arc<str>,
     /// The path, without its query and without anything secret.
-    pub endpoint: String,
+    pub endpoint: Arc<str>,
     /// What was answered.
     pub status: u16,
     /// How long the whole of it took.
@@ -99,7 +99,7 @@ pub(super) fn sample(at: Timestamp, agent: &str, connection: &str) -> Event {
         agent: agent.into(),
         connection: Arc::new(id),
         method: "POST".into(),
-        endpoint: "/v1/chat/completions".to_owned(),
+        endpoint: "/v1/chat/completions".into(),
         status: 200,
         took: Duration::from_millis(12),
         metered: Metered {

@@ -370,7 +370,7 @@ fn a_restart_gives_no_new_budget() {
         agent: "ci".into(),
         connection: Arc::new(id("openai/default")),
         method: "POST".into(),
-        endpoint: "/v1/responses".to_owned(),
+        endpoint: "/v1/responses".into(),
         status: 200,
         took: Duration::from_secs(1),
         metered: Metered::default(),

@@ -24,7 +24,7 @@ pub(super) struct Open {
     pub(super) connection: Arc<ConnectionId>,
     pub(super) shape: Option<Shape>,
     pub(super) method: Arc<str>,
-    pub(super) endpoint: String,
+    pub(super) endpoint: Arc<str>,
     pub(super) status: u16,
     pub(super) ticket: Ticket,
 }

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::minted::{self, Minted};
 use super::pass::{self, Pass};
+use super::recent::Recent;
 use super::refusal::Refusal;
 use crate::broker::renew;
 use crate::broker::select::{self, Unnamed};
@@ -58,6 +59,10 @@ pub struct Entry {
     pub credential: Credential,
     /// How its provider tells what was used.
     pub(super) shape: Option<Shape>,
+    /// What its last request was called in the books.
+    pub(super) agents: Recent,
+    pub(super) methods: Recent,
+    pub(super) endpoints: Recent,
     /// What it adds to requests, for each host that it was asked for.
     passes: Mutex<HashMap<HostName, Arc<Pass>>>,
     /// The token that its key got, where it is not sent itself.
@@ -155,6 +160,9 @@ impl Book {
             shape: shape.and_then(|shape| shape.parse().ok()),
             definition,
             credential,
+            agents: Recent::default(),
+            methods: Recent::default(),
+            endpoints: Recent::default(),
             passes: Mutex::default(),
             minted: Mutex::default(),
         }));

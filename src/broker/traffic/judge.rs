@@ -73,9 +73,26 @@ pub(super) struct Judged {
 }
 
 impl Traffic {
+    /// Lets a request through the rules that are in force when it goes on.
+    pub(super) async fn judged(
+        &self,
+        client: &Client,
+        connection: Option<&ConnectionId>,
+        asked: &Asked<'_>,
+        content: &mut impl Content,
+    ) -> Result<Judged, Refusal> {
+        loop {
+            let judged = self.judge(client, connection, asked, content).await?;
+            // Others may have come into force while somebody was waited for.
+            if !judged.has_waited || Arc::ptr_eq(&judged.policy, &self.oversight.policy.policy()) {
+                return Ok(judged);
+            }
+        }
+    }
+
     /// Lets a request through the rules, or says why not. A request that
     /// needs a person waits for one.
-    pub(super) async fn judge(
+    async fn judge(
         &self,
         client: &Client,
         connection: Option<&ConnectionId>,

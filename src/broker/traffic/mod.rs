@@ -17,6 +17,7 @@ mod minted;
 mod oversight;
 mod pass;
 pub mod path;
+mod recent;
 mod refusal;
 mod rehearsal;
 mod renewal;
@@ -264,7 +265,7 @@ impl Traffic {
             seen: shown.as_deref(),
             ..*asked
         };
-        let judged = self.judge(client, Some(&entry.id), asked, content).await?;
+        let judged = self.judged(client, Some(&entry.id), asked, content).await?;
         let entry = match judged.has_waited {
             true => self.same_entry(&entry, client, asked)?,
             false => entry,
@@ -288,11 +289,11 @@ impl Traffic {
             oversight: Arc::clone(&self.oversight),
             at: now,
             began,
-            agent: client.name().into(),
+            agent: entry.agents.of(client.name()),
             connection: Arc::clone(&entry.id),
             shape: entry.shape,
-            method: asked.method.into(),
-            endpoint: asked.seen.unwrap_or_default().to_owned(),
+            method: entry.methods.of(asked.method),
+            endpoint: entry.endpoints.of(asked.seen.unwrap_or_default()),
             status: 0,
             ticket,
         });
@@ -314,7 +315,7 @@ impl Traffic {
         asked: &Asked<'_>,
         content: &mut impl Content,
     ) -> Result<(), Refusal> {
-        let judged = self.judge(client, None, asked, content).await?;
+        let judged = self.judged(client, None, asked, content).await?;
         if judged.has_waited {
             self.still_coming_by(client, asked, &*self.book()?)?;
         }

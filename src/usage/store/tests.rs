@@ -251,9 +251,9 @@ fn the_view_has_the_columns_that_it_promises() {
 #[test]
 fn neither_queries_nor_what_steers_a_terminal_get_into_the_file() {
     let mut event = sample(at("2026-08-21T00:00:00Z"), "ci", "openai/team");
-    event.endpoint = "/v1/a\u{1b}[2J/b?key=FAKE-SECRET-0123456789#FAKE-FRAGMENT".to_owned();
+    event.endpoint = "/v1/a\u{1b}[2J/b?key=FAKE-SECRET-0123456789#FAKE-FRAGMENT".into();
     let mut long = event.clone();
-    long.endpoint = format!("/{}", "é".repeat(100_000));
+    long.endpoint = format!("/{}", "é".repeat(100_000)).into();
     long.metered.model = Some("m\n".repeat(1000));
     let (_folder, path) = with(&[event, long]);
     let bytes = fs::read(&path).unwrap();
@@ -291,7 +291,7 @@ fn ids_that_a_roll_up_took_away_are_not_written_any_more() {
     );
     // Another writer gives the id to another endpoint.
     let mut other = old.clone();
-    other.endpoint = "/other".to_owned();
+    other.endpoint = "/other".into();
     write(&path, &mut Inserter::new(2), &[other]);
     write(&path, &mut writer, &[old]);
     let connection = Connection::open(&path).unwrap();
