@@ -139,6 +139,11 @@ impl PolicyFile {
         self.0.current()
     }
 
+    /// Looks whether the file has changed, also where that was done just now.
+    pub fn look_now(&self) {
+        self.0.look_now();
+    }
+
     /// How much is in it at present.
     pub fn counts(&self) -> Counts {
         Counts::of(&self.policy())

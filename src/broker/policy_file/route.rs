@@ -51,6 +51,11 @@ impl RouteFile {
     pub fn in_use(&self) -> Arc<str> {
         Arc::clone(&self.0.current())
     }
+
+    /// Looks whether it has changed, also where that was done just now.
+    pub fn look_now(&self) {
+        self.0.look_now();
+    }
 }
 
 /// Puts a set of routes into use, for all gateways of this state folder.

@@ -107,6 +107,24 @@ fn a_change_is_in_force_at_once_and_its_digest_is_told() {
 }
 
 #[test]
+fn whoever_says_that_it_has_changed_is_heard_at_once() {
+    let room = Room::new();
+    room.write(ONE);
+    let file = room.open(Absence::Refused).unwrap();
+    for (text, limits) in [(TWO, 2), (ONE, 1), (TWO, 2), (ONE, 1), (TWO, 2)] {
+        // A look a moment ago is no reason not to look.
+        file.policy();
+        room.write(text);
+        file.look_now();
+        let heard = room.heard();
+        let [News::Reloaded { counts, .. }] = &heard[..] else {
+            panic!("{heard:?}");
+        };
+        assert_eq!(counts.limits, limits);
+    }
+}
+
+#[test]
 fn a_broken_or_missing_policy_leaves_the_last_one_in_force() {
     let room = Room::new();
     room.write(TWO);

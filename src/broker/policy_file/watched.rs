@@ -134,6 +134,14 @@ impl<T> Watched<T> {
         Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Sees whether the file has changed, however little time has passed.
+    pub fn look_now(&self) {
+        self.look(Glance {
+            steady: self.began.elapsed(),
+            wall: SystemTime::now(),
+        });
+    }
+
     /// Sees whether the file has changed.
     pub fn look(&self, now: Glance) {
         // While one looks, others go by what is in force.

@@ -444,10 +444,12 @@ impl Traffic {
         self.oversight.recorder.stop();
     }
 
-    /// Looks after files that may have changed, where nobody asks for them.
+    /// Looks after files that may have changed, where nobody asks for them or
+    /// somebody says that they did.
     pub fn look(&self) {
-        let _ = self.oversight.policy.policy();
-        let _ = self.oversight.routes.in_use();
+        self.oversight.policy.look_now();
+        self.oversight.routes.look_now();
+        self.look_again();
     }
 
     /// The time.
