@@ -98,8 +98,9 @@ impl<'a> Journey<'a> {
         // headers; the upstream's may do so, and is looked through.
         let outcome = match switched {
             Some(switched) => {
-                self.switch(&mut parts, body, pass.as_deref(), &mut account, switched)
-                    .await
+                // Apart from the task, which every request is as large as.
+                let pass = pass.as_deref();
+                Box::pin(self.switch(&mut parts, body, pass, &mut account, switched)).await
             }
             None => self.exchange(parts, body, pass.clone(), &mut account).await,
         };
@@ -146,7 +147,7 @@ impl<'a> Journey<'a> {
             target.as_ref().map_or("/", |target| target.as_str()),
         );
         let client = &self.errand.admitted.client;
-        let renewed = traffic.authorize_again(client, &asked, &seen).await;
+        let renewed = Box::pin(traffic.authorize_again(client, &asked, &seen)).await;
         let (Ok(renewed), Some((parts, body))) = (renewed, kept) else {
             return Ok(relayed(
                 response,
@@ -182,7 +183,9 @@ impl<'a> Journey<'a> {
             (Some(signing), Some(Signed::Anew(claim))) => {
                 self.edit(&mut parts, pass, None)?;
                 let now = self.worker.shared.traffic.now();
-                signing::renew(&mut parts, &mut body, &claim, signing, authority, now).await?;
+                let renewed =
+                    signing::renew(&mut parts, &mut body, &claim, signing, authority, now);
+                Box::pin(renewed).await?;
             }
             (Some(_), Some(Signed::ByOthers)) => self.edit(&mut parts, None, None)?,
             _ => self.edit(&mut parts, pass, None)?,

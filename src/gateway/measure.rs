@@ -11,7 +11,9 @@ use crate::usage::Metered;
 use crate::usage::meter::{Meter, SocketMeter};
 
 /// One answer. Dropped before its end, it is told as one that was cut.
-pub(super) struct Measure(Option<(Account, Option<Meter>)>);
+///
+/// The meter is apart: most answers have none, and each has room for this.
+pub(super) struct Measure(Option<(Account, Option<Box<Meter>>)>);
 
 impl Measure {
     /// An answer whose head has come.
@@ -19,7 +21,7 @@ impl Measure {
         account.answered(head.status.as_u16());
         let kind = head.headers.get(CONTENT_TYPE);
         let meter = account.meter(kind.and_then(|kind| kind.to_str().ok()));
-        Self(Some((account, meter)))
+        Self(Some((account, meter.map(Box::new))))
     }
 
     /// Whether its body is looked at.

@@ -94,7 +94,7 @@ impl Journey<'_> {
     ) -> Result<(), Refusal> {
         self.check_placeholders(parts, Some(&grant.pass.id.provider))?;
         if grant.asks_for_usage && parts.method == Method::POST {
-            ask_for_usage(parts, body).await?;
+            Box::pin(ask_for_usage(parts, body)).await?;
         }
         Ok(())
     }

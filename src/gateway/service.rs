@@ -247,7 +247,8 @@ async fn open_request(lane: &Lane, request: Request<Incoming>) -> Result<Respons
         return health(lane);
     }
     if routes::is_routed(&request) {
-        return routes::answered(worker, request).await;
+        // Apart from the task, which every request is as large as.
+        return Box::pin(routes::answered(worker, request)).await;
     }
     match PathForm::read(path, traffic) {
         Some(form) => {

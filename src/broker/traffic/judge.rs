@@ -81,8 +81,17 @@ impl Traffic {
         asked: &Asked<'_>,
         content: &mut impl Content,
     ) -> Result<Judged, Refusal> {
+        let policy = self.oversight.policy.policy();
+        if policy.is_open() {
+            return Ok(Judged {
+                policy,
+                has_waited: false,
+            });
+        }
         loop {
-            let judged = self.judge(client, connection, asked, content).await?;
+            // Apart from the task, which every request is as large as.
+            let judge = Box::pin(self.judge(client, connection, asked, content));
+            let judged = judge.await?;
             // Others may have come into force while somebody was waited for.
             if !judged.has_waited || Arc::ptr_eq(&judged.policy, &self.oversight.policy.policy()) {
                 return Ok(judged);
@@ -100,12 +109,6 @@ impl Traffic {
         content: &mut impl Content,
     ) -> Result<Judged, Refusal> {
         let policy = self.oversight.policy.policy();
-        if policy.is_open() {
-            return Ok(Judged {
-                policy,
-                has_waited: false,
-            });
-        }
         let host = asked.host.to_string();
         let facts = Facts {
             agent: client.name(),

@@ -279,7 +279,7 @@ impl Traffic {
         };
         let ticket = self.admit_one(&policy, client, &entry.id, moment)?;
         let pass = if entry.is_due(now) {
-            self.renew_ahead(&entry, now).await?;
+            Box::pin(self.renew_ahead(&entry, now)).await?;
             let renewed = self.same_entry(&entry, client, asked)?;
             renewed.pass(asked.host, now)?
         } else {
