@@ -131,3 +131,21 @@ fn a_broken_policy_is_refused_with_its_place_and_a_way_to_mend_it() {
         .fails(5)
         .says(contains('\u{1b}').not());
 }
+
+#[test]
+fn doctor_tells_of_a_policy_and_of_prices_that_no_gateway_would_start_with() {
+    let environment = TestEnvironment::new();
+    environment.log_in("default");
+    environment
+        .vault(["doctor"])
+        .finish()
+        .prints(contains("everything is allowed").and(contains("none of them amiss")));
+    for (file, word) in [("policy.json", "policy"), ("prices.json", "prices")] {
+        let path = environment.home().join(file);
+        std::fs::write(&path, "{\n 7").unwrap();
+        let told = environment.vault(["doctor"]).finish();
+        assert_eq!(told.code, Some(1), "{told}");
+        told.prints(contains(word).and(contains("line 2")));
+        std::fs::remove_file(path).unwrap();
+    }
+}

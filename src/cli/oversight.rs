@@ -150,7 +150,11 @@ fn decision(decided: &Decided, command: &'static str) -> Entry {
     }
 }
 
-fn prices(path: &Path) -> Result<Prices> {
+/// The prices in force: the bundled ones, and those of this file before them.
+///
+/// # Errors
+/// It is broken, or cannot be read.
+pub fn prices(path: &Path) -> Result<Prices> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

@@ -2,6 +2,7 @@
 
 mod accept;
 mod findings;
+mod written;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -11,6 +12,7 @@ use clap::Args;
 
 use accept::accept;
 use findings::{Findings, report};
+use written::check_written;
 
 use crate::cli::context::Context;
 use crate::cli::places::Places;
@@ -46,6 +48,7 @@ pub fn run(args: &DoctorArgs, context: &Context) -> Result<()> {
     check_given_files(&mut findings, context)?;
     check_folders(&mut findings, &places, &store);
     check_providers(&mut findings, context)?;
+    check_written(&mut findings, context)?;
     check_lock(&mut findings, &store);
     check_process(&mut findings);
     check_other_vaults(&mut findings, context);
