@@ -53,6 +53,24 @@ impl std::fmt::Display for Span {
     }
 }
 
+/// How long something is kept: a span such as `90d`, or a number of days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep(pub Duration);
+
+impl FromStr for Keep {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+        let span: Result<Span, _> = match is_number && !text.is_empty() {
+            true => format!("{text}d").parse(),
+            false => text.parse(),
+        };
+        let span = span.map_err(|_| "it is a number of days, or a time such as 90d or 12w")?;
+        Ok(Self(span.0))
+    }
+}
+
 impl Span {
     /// The point in time so long after `now`.
     ///
@@ -187,6 +205,17 @@ mod tests {
             assert_eq!(point.to_string(), expected);
         }
         assert!("yesterday".parse::<Past>().is_err());
+    }
+
+    #[test]
+    fn what_is_kept_is_kept_for_days_or_a_span() {
+        for (text, days) in [("180", 180), ("90d", 90), ("2w", 14)] {
+            let keep: Keep = text.parse().unwrap();
+            assert_eq!(keep.0.as_secs(), days * 86_400, "{text}");
+        }
+        for bad in ["", "0", "x", "-1", "1.5"] {
+            assert!(bad.parse::<Keep>().is_err(), "{bad}");
+        }
     }
 
     #[test]

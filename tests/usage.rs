@@ -483,9 +483,7 @@ fn old_requests_become_sums_of_days_and_stay_in_every_sum() {
     };
     // Far enough back for all of them to be recent.
     let run = made.vault(["usage", "--keep", "36500"]).ok();
-    run.says(contains(
-        "There are no single requests older than 36500 days.",
-    ));
+    run.says(contains("There are no single requests older than 36500d."));
     assert_eq!(count("request"), 6);
     let run = made.vault(["usage", "--keep", "1"]).ok();
     run.says(starts_with("Made daily sums of 6 requests."));

@@ -13,11 +13,12 @@ use super::gateway::clock;
 use crate::audit::{Entry, Event};
 use crate::broker::allowance::{Allowance, Defaults, Ledger};
 use crate::broker::approval::{self, Approvals, Decided, End};
-use crate::broker::policy_file::{Absence, News, PolicyFile, RouteFile};
+use crate::broker::policy_file::{Absence, News, PolicyFile, PriceFile, RouteFile};
 use crate::broker::traffic::Oversight;
 use crate::error::{Error, Kind, Result};
+use crate::policy::Period;
 use crate::span::Span;
-use crate::usage::{self, Prices, Recorder};
+use crate::usage::{self, Recorder};
 
 /// How a gateway watches over what it lets through.
 pub struct Watched<'a> {
@@ -62,7 +63,16 @@ pub fn oversight(watched: &Watched<'_>, context: &Context) -> Result<Oversight> 
     let reloaded = Arc::clone(&forgetful);
     let news = Arc::new(move |news: &News| {
         match news {
-            News::Broken { .. } => output.warn(&news.to_string()),
+            // Also where nothing else is said.
+            News::Broken { path, reason, hint } => output.error(
+                &Error::new(
+                    Kind::InvalidInput,
+                    format!(
+                        "{path} cannot be used, and what it said before stays in force: {reason}"
+                    ),
+                )
+                .with_hint(hint.clone()),
+            ),
             _ => output.note(&news.to_string()),
         }
         if let (News::Reloaded { .. }, Some(approvals)) = (news, reloaded.get()) {
@@ -76,7 +86,9 @@ pub fn oversight(watched: &Watched<'_>, context: &Context) -> Result<Oversight> 
     let hear = Arc::clone(&news);
     let policy = PolicyFile::open(path, absence, Box::new(move |of| hear(of)))?;
     let policy = Arc::new(policy);
-    let prices = prices(&path.with_file_name("prices.json"))?;
+    let hear = Arc::clone(&news);
+    let prices = path.with_file_name("prices.json");
+    let prices = PriceFile::open(&prices, Box::new(move |of| hear(of)))?;
     let recorder = Recorder::start(usage::Settings {
         path: places.state.join("usage.db"),
         keep: watched.keep,
@@ -84,6 +96,12 @@ pub fn oversight(watched: &Watched<'_>, context: &Context) -> Result<Oversight> 
         clock: Arc::new(Timestamp::now),
     });
     let ledger: Arc<dyn Ledger> = Arc::<usage::Ledger>::clone(recorder.ledger());
+    if !policy.policy().budgets().is_empty() {
+        // Read before anybody waits for it.
+        let _ = recorder
+            .ledger()
+            .spent("", Period::Month, Timestamp::now(), &|_| false);
+    }
     let asked = Arc::clone(&policy);
     let approvals = approvals(
         context,
@@ -123,6 +141,7 @@ fn news_entry(news: &News, command: &'static str) -> Option<Entry> {
             .with_number("routes", counts.routes as u64),
         News::Route { name } => entry.with("route", name),
         News::Broken { path, reason, .. } => entry.with("file", path).with("broken", reason),
+        News::Prices { path } => entry.with("prices", path),
         News::Mended { .. } => return None,
     })
 }
@@ -148,29 +167,6 @@ fn decision(decided: &Decided, command: &'static str) -> Entry {
         Some(by) => entry.with_number("by", u64::from(by.uid)),
         None => entry,
     }
-}
-
-/// The prices in force: the bundled ones, and those of this file before them.
-///
-/// # Errors
-/// It is broken, or cannot be read.
-pub fn prices(path: &Path) -> Result<Prices> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(Prices::embedded());
-        }
-        Err(error) => {
-            return Err(
-                Error::new(Kind::Failed, format!("Cannot read {}", path.display()))
-                    .with_source(error),
-            );
-        }
-    };
-    Prices::with_override(&text).map_err(|bad| {
-        Error::new(Kind::InvalidInput, format!("{}: {bad}", path.display()))
-            .with_hint("The form of the file: docs/usage.md")
-    })
 }
 
 /// Where requests wait that policy wants approved. `notify` is the command

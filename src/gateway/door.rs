@@ -131,6 +131,7 @@ async fn permit(
         path: "",
         has_encoded_slash: false,
         seen: None,
+        token: "",
         wanted: None,
         provider: None,
     };

@@ -246,7 +246,7 @@ impl<'a> Journey<'a> {
 
 /// Whether a request is to change the protocol. Not to HTTP/2: what is behind
 /// that are requests, which would go past us.
-fn is_upgrade(parts: &Parts) -> bool {
+pub(super) fn is_upgrade(parts: &Parts) -> bool {
     let mut protocols = parts.headers.get_all(UPGRADE).iter().peekable();
     parts.version == Version::HTTP_11
         && protocols.peek().is_some()

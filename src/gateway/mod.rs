@@ -133,6 +133,8 @@ struct Shared {
     log: Option<Log>,
     /// What is known of connections that routes lead to.
     health: Mutex<routes::Health>,
+    /// Where bodies are held that have to be read first.
+    room: content::Room,
     /// How many connections of clients are open.
     open: AtomicUsize,
 }
@@ -165,6 +167,7 @@ impl Gateway {
             tls: settings.tls,
             log: settings.log,
             health: Mutex::default(),
+            room: content::Room::default(),
             open: AtomicUsize::new(0),
         });
         if let (Some(leaves), Ok(book)) = (&shared.leaves, shared.traffic.book()) {

@@ -9,7 +9,7 @@ use hyper::http::request::Parts;
 
 use super::authorization::pair_of;
 use super::body::Outgoing;
-use super::content::{self, Content};
+use super::content::{self, Content, Room};
 use super::forward::{Errand, Journey};
 use crate::broker::traffic::path::{BadPath, Reading};
 use crate::broker::traffic::{Account, Asked, Content as _, Grant, Pass, Refusal, unreadable_body};
@@ -35,11 +35,16 @@ impl Journey<'_> {
         if target == "*" && parts.method != Method::OPTIONS {
             return Err(BadPath::NoSlash.into());
         }
+        let has_rules = !traffic.policy().is_open();
         let reading = match Reading::of(target) {
             Ok(reading) => Some(reading),
-            Err(_) if !is_ours => None,
+            // Nobody looks at it, and nothing of ours goes with it.
+            Err(_) if !is_ours && !has_rules => None,
             Err(bad) => return Err(bad.into()),
         };
+        if has_rules {
+            refuse_other_methods(parts)?;
+        }
         let method = parts.method.clone();
         let asked = Asked {
             seen: reading.as_ref().map(|reading| &*reading.path),
@@ -47,7 +52,7 @@ impl Journey<'_> {
             ..self.asked(&method, target)
         };
         if is_ours {
-            let mut content = Content::new(&parts.headers, body);
+            let mut content = Content::new(parts, body, &self.worker.shared.room);
             let granted = traffic
                 .authorize(book, client, &asked, &mut content)
                 .await?;
@@ -77,7 +82,7 @@ impl Journey<'_> {
         if !is_allowed || self.errand.provider.is_some() {
             return Err(traffic.denied(client, &authority.host, authority.port));
         }
-        let mut content = Content::new(&parts.headers, body);
+        let mut content = Content::new(parts, body, &self.worker.shared.room);
         traffic.permit(client, &asked, &mut content).await?;
         Ok(Permitted {
             pass: None,
@@ -94,7 +99,8 @@ impl Journey<'_> {
     ) -> Result<(), Refusal> {
         self.check_placeholders(parts, Some(&grant.pass.id.provider))?;
         if grant.asks_for_usage && parts.method == Method::POST {
-            Box::pin(ask_for_usage(parts, body)).await?;
+            let room = &self.worker.shared.room;
+            Box::pin(ask_for_usage(parts, body, room)).await?;
         }
         Ok(())
     }
@@ -108,6 +114,7 @@ impl Journey<'_> {
             path,
             has_encoded_slash: false,
             seen: None,
+            token: self.errand.admitted.token.reveal(),
             wanted: self.errand.wanted.as_ref(),
             provider: self.errand.provider.as_ref(),
         }
@@ -153,15 +160,46 @@ pub(super) struct Permitted {
     pub(super) account: Option<Account>,
 }
 
+/// Headers and parameters by which some servers take another method than the
+/// request's own: then a rule about methods would be about the wrong one.
+fn refuse_other_methods(parts: &Parts) -> Result<(), Refusal> {
+    const HEADERS: [&str; 3] = [
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
+    ];
+    const PARAMETERS: [&str; 2] = ["_method", "$httpmethod"];
+    let in_headers = HEADERS.iter().any(|name| parts.headers.contains_key(*name));
+    let query = parts.uri.query().unwrap_or_default();
+    let in_query = query.split('&').any(|pair| {
+        let name = pair
+            .split('=')
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        let name = name.replace("%5f", "_").replace("%24", "$");
+        PARAMETERS.contains(&&*name)
+    });
+    if !in_headers && !in_query {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        400,
+        "method_override",
+        "The request asks for another method than its own",
+    )
+    .with_hint("Send it with the method that is meant; there are rules here"))
+}
+
 /// Has the provider say at the end of a stream what it used.
-async fn ask_for_usage(parts: &mut Parts, body: &mut Outgoing) -> Result<(), Refusal> {
+async fn ask_for_usage(parts: &mut Parts, body: &mut Outgoing, room: &Room) -> Result<(), Refusal> {
     if !parts.uri.path().ends_with("/chat/completions") {
         return Ok(());
     }
     if parts.headers.contains_key(CONTENT_ENCODING) {
         return Ok(());
     }
-    let mut content = Content::new(&parts.headers, body);
+    let mut content = Content::new(parts, body, room);
     // Not reason enough to refuse what is too long to be held.
     if content.is_too_long() {
         return Ok(());

@@ -21,10 +21,10 @@ pub(super) fn relayed(
     method: &Method,
 ) -> Response<Body> {
     let (mut parts, incoming) = response.into_parts();
-    let measure = account.map(|account| Measure::new(account, &parts));
     let redactor = pass.map(|pass| &pass.redactor);
     let redactor = redactor.filter(|redactor| !redactor.is_empty());
     response_headers(&mut parts.headers, redactor);
+    let measure = account.map(|account| Measure::new(account, &parts, redactor));
     let has_body = *method != Method::HEAD
         && parts.status != StatusCode::NO_CONTENT
         && parts.status != StatusCode::NOT_MODIFIED

@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 
 /// Text beyond this is not read; places in it are kept in 32 bits.
+/// So many values and names are read: more than requests to models have.
+const MOST_NODES: usize = 1 << 20;
 const LONGEST: usize = u32::MAX as usize / 2;
 
 /// One JSON value and all that is in it.
@@ -221,6 +223,11 @@ impl Reader<'_> {
     fn read(&mut self) -> Result<(), Malformed> {
         self.value()?;
         while let Some(&holder) = self.open.last() {
+            // A body of some thousand bytes can, compressed, be one of millions
+            // of values: what it takes to read them is bounded too.
+            if self.nodes.len() > MOST_NODES {
+                return Err(malformed("it has too many values", self.at));
+            }
             let is_object = self.peek_at(self.nodes[holder].start as usize) == Some(b'{');
             let close = if is_object { b'}' } else { b']' };
             let is_first = holder + 1 == self.nodes.len();

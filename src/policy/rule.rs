@@ -229,16 +229,52 @@ impl<'a> Head<'a> {
     }
 }
 
-/// As it is; without the parameters of its segments, which some servers cut
+/// A path with what is still percent-encoded in it decoded, but for `%2F`,
+/// which is no border.
+fn decoded(path: &str) -> Option<String> {
+    path.contains('%').then_some(())?;
+    let bytes = path.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let digits = bytes.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
+        let code = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = code.and_then(|code| u8::from_str_radix(code, 16).ok());
+        match byte.filter(|byte| *byte != b'/') {
+            Some(byte) => {
+                decoded.push(byte);
+                at += 3;
+            }
+            None => {
+                decoded.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    let decoded = String::from_utf8(decoded).ok()?;
+    (decoded != path).then_some(decoded)
+}
+
+/// As it is; decoded once more; without the parameters of its segments, which some servers cut
 /// off; each without the slash at its end, which some do not look at.
 fn readings(path: &str) -> Vec<Cow<'_, str>> {
     let mut readings = vec![Cow::Borrowed(path)];
-    if path.contains(';') {
-        let segments = path.split('/');
-        let bare: Vec<&str> = segments
-            .map(|segment| segment.split(';').next().unwrap_or_default())
-            .collect();
-        readings.push(bare.join("/").into());
+    // As a server sees it that decodes twice, or thrice.
+    for turn in 0..2 {
+        match decoded(&readings[turn]) {
+            Some(decoded) => readings.push(decoded.into()),
+            None => break,
+        }
+    }
+    for position in 0..readings.len() {
+        if readings[position].contains(';') {
+            let segments = readings[position].split('/');
+            let bare: Vec<&str> = segments
+                .map(|segment| segment.split(';').next().unwrap_or_default())
+                .collect();
+            let bare = bare.join("/");
+            readings.push(bare.into());
+        }
     }
     for position in 0..readings.len() {
         let path = &readings[position];
@@ -262,6 +298,9 @@ mod tests {
             ("*", &[]),
             ("/v1/models/", &["/v1/models"]),
             ("/v1;x=1/models", &["/v1/models"]),
+            ("/v1/%66iles", &["/v1/files"]),
+            ("/v1/%2566iles", &["/v1/%66iles", "/v1/files"]),
+            ("/v1/a%2Fb%3B", &["/v1/a%2Fb;", "/v1/a%2Fb"]),
             (
                 "/v1;x/models;y/",
                 &["/v1/models/", "/v1;x/models;y", "/v1/models"],

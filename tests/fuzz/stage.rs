@@ -18,7 +18,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use vault::broker::allowance::{Allowance, Defaults};
 use vault::broker::approval::{self, Approvals};
-use vault::broker::policy_file::{Absence, PolicyFile, RouteFile};
+use vault::broker::policy_file::{Absence, PolicyFile, PriceFile, RouteFile};
 use vault::broker::traffic::{Book, Oversight, RunTokens, Selection, Source, Traffic};
 use vault::gateway::authority::{Authority, Lasting, PermittedHost, permitted_of};
 use vault::gateway::{Gateway, Listener, Settings, Unmatched};
@@ -26,7 +26,7 @@ use vault::net::{self, Proxies, ProxyVariables, Reach, Roots};
 use vault::provider::{Catalog, HostName};
 use vault::seal::VaultKey;
 use vault::secret::Secret;
-use vault::usage::{self, Prices, Recorder};
+use vault::usage::{self, Recorder};
 use vault::vault::{Document, Places, Store};
 use zeroize::Zeroizing;
 
@@ -65,7 +65,8 @@ fn watched(folder: &std::path::Path) -> Oversight {
         allowance: Allowance::new(Defaults::None, None),
         approvals: Arc::new(approvals),
         recorder,
-        prices: Prices::embedded(),
+        prices: PriceFile::open(&folder.join("prices.json"), Box::new(|_| ()))
+            .expect("none is there"),
     }
 }
 

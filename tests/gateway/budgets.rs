@@ -183,12 +183,14 @@ async fn without_a_budget_traffic_goes_on_with_one_warning() {
     for _ in 0..5 {
         gateway.get(ACME).await.ok();
     }
-    // Who has one is held up, and that needs no second warning.
+    // Who has one is held up; that was told when the gateway began.
     let answer = gateway.with_token(&tokens.narrow).get(ACME).await;
     answer.refused(503, "metering_stopped");
     assert_eq!(world.heard().len(), 6);
     gateway.running.signals(Signal::TERM);
     let said = gateway.running.end().stderr;
-    assert_eq!(said.matches("Warning: ").count(), 2, "{said}");
+    assert_eq!(said.matches("Budgets cannot be kept").count(), 1, "{said}");
+    assert_eq!(said.matches("Usage is not recorded").count(), 1, "{said}");
+    assert_eq!(said.matches("Warning: ").count(), 3, "{said}");
     assert!(said.contains("6 requests could not be recorded"), "{said}");
 }

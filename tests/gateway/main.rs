@@ -13,6 +13,7 @@ mod template;
 mod world;
 
 mod agents;
+mod around;
 mod authority;
 mod books;
 mod budgets;

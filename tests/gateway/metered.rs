@@ -308,11 +308,13 @@ async fn usage_is_asked_for_in_streams_of_chat_completions_and_nothing_else_chan
     let plain = r#"{ "model":"gpt-5", "messages":[ ] ,"stream":true}"#;
     let asking = r#"{"stream_options":{"include_usage":true}, "model":"gpt-5", "messages":[ ] ,"stream":true}"#;
     let own = r#"{"messages":[],"stream":true,"stream_options":{"include_usage":false}}"#;
+    // Who does not want to be counted is counted all the same.
+    let asked = r#"{"messages":[],"stream":true,"stream_options":{"include_usage":true}}"#;
     let whole = r#"{"messages":[],"stream":false}"#;
     let responses = "https://api.openai.com/v1/responses";
     for (address, sent, expected) in [
         (CHAT, plain, asking),
-        (CHAT, own, own),
+        (CHAT, own, asked),
         (CHAT, whole, whole),
         (responses, plain, plain),
         ("https://api.acme.example/v1/chat/completions", plain, plain),

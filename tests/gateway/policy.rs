@@ -293,7 +293,7 @@ async fn a_policy_that_breaks_leaves_the_last_good_one_in_force() {
     let said = gateway.running.wait_for("the trouble", |said| {
         said.contains("line 2").then(|| said.to_owned())
     });
-    assert!(said.contains("Warning: "), "{said}");
+    assert!(said.contains("Error: "), "{said}");
     gateway.get(address).await.refused(403, "policy_denied");
     assert!(world.heard().is_empty());
     governed(&environment, &mut gateway, r#"{"default": "allow"}"#);

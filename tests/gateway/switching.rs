@@ -12,7 +12,7 @@ use crate::template::{self, filled};
 use crate::world::{World, reply_with};
 
 /// Agrees to `echo`, and then says everything back.
-fn echoing(environment: &mut TestEnvironment) -> World {
+pub fn echoing(environment: &mut TestEnvironment) -> World {
     World::answering(environment, |mut request, heard| async move {
         if heard.line.ends_with("/no") {
             return Some(reply_with(403, &[("x-why", template::KEY)], template::KEY));
@@ -36,7 +36,7 @@ fn echoing(environment: &mut TestEnvironment) -> World {
     })
 }
 
-fn asking(address: &str) -> Request<Text> {
+pub fn asking(address: &str) -> Request<Text> {
     let request = Request::get(address)
         .header("connection", "keep-alive, Upgrade")
         .header("upgrade", "echo")

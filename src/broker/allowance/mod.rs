@@ -28,7 +28,7 @@ const SWEEP: u64 = 60_000_000_000;
 
 /// The limits of `serve` where the policy has none of requests: so many in so
 /// long.
-const OF_SERVICE: [(&str, u64, Duration); 2] = [
+pub const OF_SERVICE: [(&str, u64, Duration); 2] = [
     ("openai", 100, Duration::from_secs(60)),
     ("anthropic", 50, Duration::from_secs(60)),
 ];

@@ -14,6 +14,8 @@ use super::wire::{Ahead, Facts};
 
 /// So many requests wait at once.
 pub(super) const MOST_HELD: usize = 256;
+/// So many of one agent, so that others can be asked about too.
+pub(super) const MOST_OF_ONE: usize = 64;
 /// So many bytes of their bodies are kept.
 pub(super) const MOST_BYTES: usize = 64 * 1024 * 1024;
 
@@ -23,6 +25,8 @@ pub(super) struct Held {
     pub(super) ask: Ask,
     pub(super) facts: Arc<Facts>,
     pub(super) answer: oneshot::Sender<Outcome>,
+    /// Under which rules it is held: see [`Board::rules`].
+    pub(super) rules: u64,
 }
 
 /// All of them, the oldest first.
@@ -33,6 +37,8 @@ pub(super) struct Board {
     /// For an agent, the rules that are approved ahead.
     ahead: HashMap<Arc<str>, HashMap<String, Until>>,
     is_stopping: bool,
+    /// Counts the times that rules have changed.
+    rules: u64,
 }
 
 /// When something ends: by the clock that counts, and for people.
@@ -53,6 +59,11 @@ impl Board {
         }
         if self.held.len() >= MOST_HELD {
             let reason = format!("{MOST_HELD} requests wait for approval already");
+            return Err(Outcome::CannotHold(reason));
+        }
+        let own = self.held.iter().filter(|held| held.ask.agent == ask.agent);
+        if own.count() >= MOST_OF_ONE {
+            let reason = format!("{MOST_OF_ONE} requests of this agent wait for approval already");
             return Err(Outcome::CannotHold(reason));
         }
         if self.bytes.saturating_add(ask.kept()) > MOST_BYTES {
@@ -110,6 +121,10 @@ impl Board {
     /// nothing else.
     pub(super) fn approve_ahead(&mut self, held: &Held, until: &Until, now: Duration) -> Vec<Held> {
         self.drop_past(now);
+        // A name may be another rule's by now.
+        if held.rules != self.rules {
+            return Vec::new();
+        }
         let rules = self.ahead.entry(Arc::clone(&held.ask.agent)).or_default();
         for rule in &held.ask.rules {
             let known = rules.entry(rule.clone()).or_insert_with(|| until.clone());
@@ -145,7 +160,13 @@ impl Board {
 
     /// Nothing is approved ahead any more.
     pub(super) fn forget(&mut self) {
+        self.rules += 1;
         self.ahead.clear();
+    }
+
+    /// The number of the rules in force.
+    pub(super) fn rules(&self) -> u64 {
+        self.rules
     }
 
     /// Takes no more, and gives away all.
@@ -194,6 +215,7 @@ mod tests {
             facts: facts.into(),
             ask,
             answer: oneshot::channel().0,
+            rules: board.rules(),
         }
     }
 
@@ -214,15 +236,38 @@ mod tests {
     #[test]
     fn past_so_many_requests_none_is_held() {
         let mut board = Board::default();
-        for _ in 0..MOST_HELD {
-            assert_eq!(board.admit(&ask("ci", &["r"]), NOW), Ok(()));
-            put(&mut board, ask("ci", &["r"]));
+        for number in 0..MOST_HELD {
+            let agent = format!("agent-{}", number % 8);
+            assert_eq!(board.admit(&ask(&agent, &["r"]), NOW), Ok(()));
+            put(&mut board, ask(&agent, &["r"]));
         }
         let refused = board.admit(&ask("ci", &["r"]), NOW);
         assert!(matches!(refused, Err(Outcome::CannotHold(_))));
         let first = board.ids()[0];
         assert!(board.take(first).is_some() && board.take(first).is_none());
         assert_eq!(board.admit(&ask("ci", &["r"]), NOW), Ok(()));
+    }
+
+    #[test]
+    fn one_agent_leaves_room_for_others() {
+        let mut board = Board::default();
+        for _ in 0..MOST_OF_ONE {
+            put(&mut board, ask("greedy", &["r"]));
+        }
+        let refused = board.admit(&ask("greedy", &["r"]), NOW);
+        assert!(matches!(refused, Err(Outcome::CannotHold(_))));
+        assert_eq!(board.admit(&ask("ci", &["r"]), NOW), Ok(()));
+    }
+
+    #[test]
+    fn what_was_held_under_other_rules_is_approved_by_itself_alone() {
+        let mut board = Board::default();
+        let id = put(&mut board, ask("ci", &["rule 3"]));
+        board.forget();
+        let held = board.take(id).unwrap();
+        board.approve_ahead(&held, &hour(), NOW);
+        assert_eq!(board.ahead(NOW), []);
+        assert_eq!(board.admit(&ask("ci", &["rule 3"]), NOW), Ok(()));
     }
 
     #[test]

@@ -174,11 +174,13 @@ impl Shared {
             let id = board.fresh_id();
             let facts = wire::Facts::of(&ask, id.to_string(), since, expires);
             let facts = Arc::new(facts);
+            let rules = board.rules();
             board.put(Held {
                 id,
                 ask,
                 facts: Arc::clone(&facts),
                 answer: tell,
+                rules,
             });
             // Under the lock: nobody hears of the end before the beginning.
             let _ = self.changes.send(wire::Line::Held(Facts::clone(&facts)));

@@ -5,6 +5,7 @@
 //! in force, and that is said once; a gateway does not begin with a policy
 //! that it cannot read.
 
+mod prices;
 mod route;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use self::prices::PriceFile;
 pub use self::route::{DEFAULT_ROUTE, RouteFile, use_route};
 use self::watched::{Change, Content, Watched, read};
 use crate::error::{Error, Kind, Result};
@@ -39,6 +41,11 @@ pub enum News {
     Route {
         /// Its name.
         name: Arc<str>,
+    },
+    /// Prices have changed.
+    Prices {
+        /// Their file.
+        path: String,
     },
     /// A file cannot be used; what it said before stays in force.
     Broken {
@@ -204,6 +211,7 @@ impl fmt::Display for News {
                 counted(counts.budgets, "budget"),
                 counted(counts.routes, "route set"),
             ),
+            Self::Prices { path } => write!(f, "{path} has changed, and its prices hold."),
             Self::Route { name } => write!(f, "The routes in use are those of {name}."),
             Self::Broken { path, reason, hint } => write!(
                 f,

@@ -12,6 +12,10 @@ use crate::files;
 /// The name of the set of routes that is in use where none was chosen.
 pub const DEFAULT_ROUTE: &str = "default";
 
+/// What stands for a choice that cannot be read. No set has this name, so that
+/// none is used: it may have been made to keep data at home.
+const UNREADABLE: &str = "(unreadable)";
+
 /// Longer than any name that a person types.
 const LONGEST: usize = 100;
 
@@ -20,13 +24,13 @@ pub struct RouteFile(pub(super) Watched<Arc<str>>);
 
 impl RouteFile {
     /// Follows the file in this folder. Where it is not there, the default
-    /// set is in use, and where it cannot be read at the beginning as well.
+    /// set is in use; where it cannot be read at the beginning, none is.
     pub fn open(state: &Path, hear: Hear) -> Self {
         let path = file_in(state);
         let (text, content) = read(&path);
         let first = match (name_of(text.as_deref()), content) {
             // The next look says so.
-            (Err(_), _) | (_, Content::Unread(_)) => (DEFAULT_ROUTE.into(), Content::Absent),
+            (Err(_), _) | (_, Content::Unread(_)) => (UNREADABLE.into(), Content::Absent),
             (Ok(name), content) => (name, content),
         };
         let shown = shown(&path);

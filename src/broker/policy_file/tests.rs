@@ -191,9 +191,45 @@ fn what_is_no_name_of_routes_is_not_put_into_use() {
     assert_eq!(&*file.in_use(), "local");
     let heard = room.heard();
     assert!(matches!(&heard[..], [News::Broken { .. }]), "{heard:?}");
-    // At the beginning there is none to stay with; it is said too.
+    // At the beginning there is none to stay with, and none is used; it is said.
     let file = RouteFile::open(state, room.hear());
     file.0.look(later());
-    assert_eq!(&*file.in_use(), DEFAULT_ROUTE);
+    assert_ne!(&*file.in_use(), DEFAULT_ROUTE);
+    assert_ne!(&*file.in_use(), "local");
     assert_eq!(room.heard().len(), 1);
+}
+
+#[test]
+fn prices_are_followed_too() {
+    let room = Room::new();
+    let path = room.folder.path().join("prices.json");
+    fs::write(&path, "{").unwrap();
+    assert!(PriceFile::open(&path, room.hear()).is_err());
+    fs::remove_file(&path).unwrap();
+    let file = PriceFile::open(&path, room.hear()).unwrap();
+    let cost = |file: &PriceFile| {
+        let metered = crate::usage::Metered {
+            model: Some("tiny".to_owned()),
+            tokens: Some(crate::usage::Tokens {
+                input: 1_000_000,
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let provider = "openai".parse().unwrap();
+        file.current().cost(&provider, &metered).map(|cost| cost.0)
+    };
+    assert_eq!(cost(&file), None);
+    let text = r#"{"prices": {"openai": {"tiny": {"input": 2, "output": 4}}}}"#;
+    fs::write(&path, text).unwrap();
+    file.look_now();
+    assert_eq!(cost(&file), Some(2_000_000_000));
+    fs::write(&path, "{").unwrap();
+    file.look(later());
+    assert_eq!(cost(&file), Some(2_000_000_000));
+    let heard = room.heard();
+    assert!(
+        matches!(&heard[..], [News::Prices { .. }, News::Broken { .. }]),
+        "{heard:?}"
+    );
 }

@@ -77,7 +77,10 @@ impl Account {
             return;
         };
         let oversight = &open.oversight;
-        let cost = oversight.prices.cost(&open.connection.provider, &metered);
+        let cost = oversight
+            .prices
+            .current()
+            .cost(&open.connection.provider, &metered);
         if let Some(tokens) = &metered.tokens {
             open.ticket.spend(tokens.total(), Instant::now());
         }

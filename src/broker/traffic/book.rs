@@ -2,7 +2,6 @@
 //! one generation of the vault, read once and never changed. A newer
 //! generation is a new book.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -298,13 +297,15 @@ impl Entry {
             && (is_tls || self.definition.allows_plain_http(known, host))
     }
 
-    /// A path without the secret that may stand in it: where the key's place
-    /// is, there is the word `KEY`.
-    pub(super) fn shown_path<'p>(&self, host: &HostName, path: &'p str) -> Cow<'p, str> {
-        match pass::path_without_key(&self.definition, host, path) {
-            Some(shown) => Cow::Owned(shown),
-            None => Cow::Borrowed(path),
-        }
+    /// A path as policy sees it, without the secret that may stand in it:
+    /// where the key's place is, there is the word `KEY`.
+    /// `None` where a key has no place in paths.
+    pub(super) fn shown_path(
+        &self,
+        host: &HostName,
+        target: &str,
+    ) -> std::result::Result<Option<String>, Refusal> {
+        pass::path_without_key(&self.definition, host, target)
     }
 
     /// What it adds to requests to this host.

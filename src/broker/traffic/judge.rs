@@ -41,6 +41,12 @@ pub enum Unreadable {
     /// In a way that we cannot open.
     #[error("it is compressed in an unknown or broken way")]
     Compressed,
+    /// What follows is another protocol, such as WebSocket.
+    #[error("what follows is no body but another protocol")]
+    Switches,
+    /// So much is being read that there is no room for it, or it came to a halt.
+    #[error("there is no room for it at present, or it came to a halt")]
+    Busy,
     /// Its client broke off.
     #[error("it did not come whole")]
     Broken,
@@ -147,7 +153,7 @@ impl Traffic {
             // it had to say was heard.
             None if is_short && !content.is_empty() => match content.read().await {
                 Ok(body) => Some(body),
-                Err(Unreadable::Compressed) => None,
+                Err(Unreadable::Compressed | Unreadable::Switches) => None,
                 Err(unreadable) => return Err(unreadable_body(unreadable)),
             },
             None => None,
@@ -206,7 +212,9 @@ pub(super) async fn decide(
     let parsed = match &read {
         Ok(bytes) => JsonBody::read(bytes).ok(),
         // Nobody is there to be told anything.
-        Err(Unreadable::Broken) => return Err(unreadable_body(Unreadable::Broken)),
+        Err(unreadable @ (Unreadable::Broken | Unreadable::Busy)) => {
+            return Err(unreadable_body(*unreadable));
+        }
         Err(_) => None,
     };
     facts.body = match &parsed {
@@ -245,7 +253,8 @@ fn named(decision: &Decision) -> String {
 pub fn unreadable_body(unreadable: Unreadable) -> Refusal {
     let status = match unreadable {
         Unreadable::TooLong => 413,
-        Unreadable::Compressed => 415,
+        Unreadable::Compressed | Unreadable::Switches => 415,
+        Unreadable::Busy => 503,
         Unreadable::Broken => 400,
     };
     Refusal::new(

@@ -23,6 +23,7 @@ mod rehearsal;
 mod renewal;
 mod way;
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
@@ -56,6 +57,9 @@ pub use self::way::Way;
 
 /// So often, in microseconds, the vault's file is looked at again.
 const LOOK_AGAIN: u64 = 2_000;
+
+/// No more characters of a path are kept.
+const LONGEST_ENDPOINT: usize = 200;
 
 /// Where everything comes from.
 pub struct Source {
@@ -122,6 +126,9 @@ pub struct Asked<'a> {
     /// The path as policy sees it: decoded, without its query and without
     /// anything secret. `None` where it cannot be seen.
     pub seen: Option<&'a str>,
+    /// What let its client in; it may stand where a key would, and is shown
+    /// to nobody.
+    pub token: &'a str,
     /// The connection that its client named.
     pub wanted: Option<&'a Wanted>,
     /// The provider that its client named, where it said no host.
@@ -260,7 +267,9 @@ impl Traffic {
         if asked.has_encoded_slash && !entry.definition.encoded_slashes {
             return Err(path::BadPath::EncodedSlash.into());
         }
-        let shown = asked.seen.map(|path| entry.shown_path(asked.host, path));
+        let shown = entry.shown_path(asked.host, asked.path)?;
+        let shown = shown.as_deref().or(asked.seen);
+        let shown = shown.map(|path| self.without_token(path, asked.token));
         let asked = &Asked {
             seen: shown.as_deref(),
             ..*asked
@@ -293,7 +302,7 @@ impl Traffic {
             connection: Arc::clone(&entry.id),
             shape: entry.shape,
             method: entry.methods.of(asked.method),
-            endpoint: entry.endpoints.of(asked.seen.unwrap_or_default()),
+            endpoint: entry.endpoints.of(cut(asked.seen.unwrap_or_default())),
             status: 0,
             ticket,
         });
@@ -315,6 +324,11 @@ impl Traffic {
         asked: &Asked<'_>,
         content: &mut impl Content,
     ) -> Result<(), Refusal> {
+        let shown = asked.seen.map(|path| self.without_token(path, asked.token));
+        let asked = &Asked {
+            seen: shown.as_deref(),
+            ..*asked
+        };
         let judged = self.judged(client, None, asked, content).await?;
         if judged.has_waited {
             self.still_coming_by(client, asked, &*self.book()?)?;
@@ -335,6 +349,12 @@ impl Traffic {
         let gone = || Refusal::gone(&seen.id);
         let book = self.book()?;
         let entry = self.entry(&book, client, asked)?.ok_or_else(gone)?;
+        // Another connection was not permitted.
+        let same = |entry: Arc<Entry>| match entry.id == seen.id {
+            true => Ok(entry),
+            false => Err(Refusal::gone(&seen.id)),
+        };
+        let entry = same(entry)?;
         let now = (self.source.clock)();
         let current = entry.pass(asked.host, now)?;
         // Somebody else's renewal came first.
@@ -344,7 +364,7 @@ impl Traffic {
         self.renew_refused(&entry).await?;
         let book = self.book()?;
         let entry = self.entry(&book, client, asked)?.ok_or_else(gone)?;
-        entry.pass(asked.host, now)
+        same(entry)?.pass(asked.host, now)
     }
 
     /// Where requests go that name a provider and no host: `is_tls`, host and
@@ -388,6 +408,27 @@ impl Traffic {
             .map(|found| &self.tokens.placeholders[found.pattern().as_usize()].providers)
             .find(|providers| own.is_none_or(|own| !providers.contains(own)))?
             .first()
+    }
+
+    /// A path with a word in the place of what let its client in.
+    fn without_token<'t>(&self, path: &'t str, token: &str) -> Cow<'t, str> {
+        if token.is_empty() || !path.contains(token) {
+            return self.without_placeholders(path);
+        }
+        let path = path.replace(token, "TOKEN");
+        self.without_placeholders(&path).into_owned().into()
+    }
+
+    /// A text with a word in the place of each placeholder.
+    fn without_placeholders<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let Some(misplaced) = &self.misplaced else {
+            return Cow::Borrowed(text);
+        };
+        if !misplaced.is_match(text) {
+            return Cow::Borrowed(text);
+        }
+        let words = vec!["KEY"; self.tokens.placeholders.len()];
+        Cow::Owned(misplaced.replace_all(text, &words))
     }
 
     /// Whether there are placeholders at all.
@@ -449,12 +490,21 @@ impl Traffic {
     pub fn look(&self) {
         self.oversight.policy.look_now();
         self.oversight.routes.look_now();
+        self.oversight.prices.look_now();
         self.look_again();
     }
 
     /// The time.
     pub fn now(&self) -> Timestamp {
         (self.source.clock)()
+    }
+}
+
+/// As much of a path as is kept of it.
+fn cut(path: &str) -> &str {
+    match path.char_indices().nth(LONGEST_ENDPOINT) {
+        Some((end, _)) => &path[..end],
+        None => path,
     }
 }
 

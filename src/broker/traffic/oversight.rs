@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::broker::allowance::Allowance;
 use crate::broker::approval::Approvals;
-use crate::broker::policy_file::{PolicyFile, RouteFile};
-use crate::usage::{Prices, Recorder};
+use crate::broker::policy_file::{PolicyFile, PriceFile, RouteFile};
+use crate::usage::Recorder;
 
 /// Everything that is asked before a request goes on, and told after it.
 pub struct Oversight {
@@ -21,5 +21,5 @@ pub struct Oversight {
     /// Where usage goes.
     pub recorder: Recorder,
     /// What tokens cost.
-    pub prices: Prices,
+    pub prices: PriceFile,
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
 use super::book::Entry;
+use super::path::Reading;
 use super::refusal::Refusal;
 use crate::credential::Value;
 use crate::credential::attach::{Attachment, attach};
@@ -156,17 +157,23 @@ fn without_start<'p>(literal: &str, path: &'p str) -> &'p str {
     }
 }
 
-/// A path as it goes upstream, with a word in the place of the key; `None`
-/// where this provider takes no key in paths.
+/// A path as it goes upstream, decoded, with a word in the place of the key;
+/// `None` where this provider takes no key in paths. What was sent is cut, and
+/// decoded then, as an upstream does it.
 pub(super) fn path_without_key(
     definition: &Definition,
     host: &HostName,
-    path: &str,
-) -> Option<String> {
+    target: &str,
+) -> Result<Option<String>, Refusal> {
     let is_path = |placement: &&Placement| matches!(placement.spot, Spot::Path(_));
-    definition.placements_for(host).find(is_path)?;
+    if definition.placements_for(host).find(is_path).is_none() {
+        return Ok(None);
+    }
     let literal = path_literal(definition, host);
-    Some(format!("{literal}KEY{}", without_start(&literal, path)))
+    let path = target.split('?').next().unwrap_or_default();
+    let sent = format!("{literal}KEY{}", without_start(&literal, path));
+    let read = Reading::of(&sent)?;
+    Ok(Some(read.path.into_owned()))
 }
 
 fn header(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {

@@ -10,7 +10,7 @@ use super::book::Book;
 use super::choose::{self, Wanted};
 use super::client::Client;
 use super::judge::{Content, Unreadable, decide};
-use super::path::Reading;
+use super::path::{BadPath, Reading};
 use super::refusal::Refusal;
 use crate::credential::agent::Agent;
 use crate::name::{AgentName, ConnectionId, ConnectionName};
@@ -27,6 +27,8 @@ pub struct Trial<'a> {
     pub method: &'a str,
     /// Where it would go.
     pub address: &'a Address,
+    /// Its path and query; those of the address are not looked at.
+    pub target: &'a str,
     /// The connection that it would name.
     pub wanted: Option<&'a Wanted>,
     /// Its body.
@@ -67,25 +69,15 @@ impl Trial<'_> {
         catalog: &Catalog,
         now: Timestamp,
     ) -> Result<Outlook, Refusal> {
-        let Address { is_tls, host, .. } = self.address;
+        let host = &self.address.host;
         let subject = match self.subject(book, catalog, now) {
             Ok(subject) => subject,
             Err(refusal) => return Ok(Outlook::refused(refusal)),
         };
-        let reading = match Reading::of(self.path()) {
-            Ok(reading) => Some(reading),
-            Err(_) if !subject.is_tunnel && !*is_tls && subject.connection.is_none() => None,
-            Err(_) if subject.is_tunnel => None,
-            Err(bad) => return Ok(Outlook::refused(bad.into())),
+        let shown = match self.shown(&subject, catalog) {
+            Ok(shown) => shown,
+            Err(refusal) => return Ok(Outlook::refused(refusal)),
         };
-        let shown = reading.filter(|_| !subject.is_tunnel).map(|reading| {
-            let id = subject.connection.as_deref();
-            let definition = id.and_then(|id| catalog.find(&id.provider).ok());
-            let cut = definition.and_then(|found| {
-                super::pass::path_without_key(&found.definition, host, &reading.path)
-            });
-            cut.unwrap_or_else(|| reading.path.into_owned())
-        });
         let host = host.to_string();
         let facts = Facts {
             agent: self.agent.as_str(),
@@ -121,11 +113,31 @@ impl Trial<'_> {
         })
     }
 
+    /// The path as rules see it.
+    fn shown(&self, subject: &Subject, catalog: &Catalog) -> Result<Option<String>, Refusal> {
+        if subject.is_tunnel {
+            return Ok(None);
+        }
+        let reading = Reading::of(self.target)?;
+        let id = subject.connection.as_deref();
+        if let Some(found) = id.and_then(|id| catalog.find(&id.provider).ok()) {
+            let definition = &found.definition;
+            if reading.has_slash && !definition.encoded_slashes {
+                return Err(BadPath::EncodedSlash.into());
+            }
+            let host = &self.address.host;
+            if let Some(cut) = super::pass::path_without_key(definition, host, self.target)? {
+                return Ok(Some(cut));
+            }
+        }
+        Ok(Some(reading.path.into_owned()))
+    }
+
     fn subject(&self, book: &Book, catalog: &Catalog, now: Timestamp) -> Result<Subject, Refusal> {
         let Address {
             is_tls, host, port, ..
         } = self.address;
-        let path = self.path();
+        let path = self.target;
         let client = self.client(book, now);
         let fitting = book.best(*is_tls, host, *port, path);
         if !fitting.is_empty() {
@@ -171,11 +183,6 @@ impl Trial<'_> {
             is_tunnel: assumed.is_none() && *is_tls,
             connection: assumed.map(Arc::new),
         })
-    }
-
-    /// Its path and query. No client sent them, and they are no secret.
-    fn path(&self) -> &str {
-        self.address.path.reveal()
     }
 
     /// The agent as it is, or one that may use everything.

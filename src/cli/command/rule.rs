@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
+use crate::broker::allowance::OF_SERVICE;
 use crate::cli::context::Context;
 use crate::cli::output;
 use crate::cli::table::{Table, terminal_width};
@@ -20,7 +21,7 @@ use crate::text::counted;
 #[derive(Debug, Args)]
 #[command(
     after_help = "The rules are in policy.json, beside the providers folder. Without that file \
-everything is allowed.\n\nExamples:\n  vault rule list\n  vault rule check policy.json\n  vault rule test --agent ci --method POST --url https://api.openai.com/v1/responses"
+everything is allowed, within the limits that serve has of its own.\n\nExamples:\n  vault rule list\n  vault rule check policy.json\n  vault rule test --agent ci --method POST --url https://api.openai.com/v1/responses"
 )]
 pub struct RuleArgs {
     #[command(subcommand)]
@@ -56,6 +57,12 @@ pub fn run(args: &RuleArgs, context: &Context) -> Result<u8> {
 
 /// Reads a policy; `None` where there is no such file.
 pub fn read(path: &Path) -> Result<Option<Policy>> {
+    // A pipe would be waited for.
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        let message = format!("Cannot use {}: it is no regular file", path.display());
+        return Err(Error::new(Kind::InvalidInput, message)
+            .with_hint(format!("Look at it: ls -ld '{}'", path.display())));
+    }
     let Some(file) = files::read_private(path, Policy::LARGEST)? else {
         return Ok(None);
     };
@@ -87,9 +94,8 @@ fn list(context: &Context) -> Result<()> {
     }
     if !is_there {
         let path = path.display();
-        let message = format!("There is no {path}: everything is allowed, without limits.");
+        let message = format!("There is no {path}: everything is allowed.");
         context.output.note(&message);
-        return Ok(());
     }
     let mut table = Table::new(&["ACTION", "NAME", "ABOUT"]).wrapped();
     for rule in policy.rules() {
@@ -102,6 +108,14 @@ fn list(context: &Context) -> Result<()> {
     for budget in policy.budgets() {
         let about = format!("{}: {}", budget.selector, spendings(budget));
         table.row(["budget", "-", &about]);
+    }
+    for (provider, requests, per) in OF_SERVICE {
+        let about = format!(
+            "agents of serve, provider {provider}: {requests} requests in {}, where no limit of \
+             requests speaks of them",
+            Span(per)
+        );
+        table.row(["limit", "(default)", &about]);
     }
     let default = policy.default_action().as_str();
     table.row([default, "(default)", "everything else"]);

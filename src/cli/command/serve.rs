@@ -29,7 +29,7 @@ use crate::error::{Error, Kind, Result};
 use crate::files::{self, PathContext};
 use crate::gateway::{Gateway, Settings, Unmatched};
 use crate::net::Reach;
-use crate::span::Span;
+use crate::span::{Keep, Span};
 use crate::vault::{Opened, Store};
 
 const COMMAND: &str = "serve";
@@ -76,7 +76,7 @@ pub struct ServeArgs {
     policy: Option<PathBuf>,
     /// How long usage is kept request by request; older ones become sums of their days
     #[arg(long, value_name = "TIME", default_value = "180d")]
-    keep: Span,
+    keep: Keep,
     /// How long open connections have when it is stopped
     #[arg(long, value_name = "TIME", default_value = "5s")]
     drain: Span,

@@ -10,7 +10,6 @@ mod table;
 mod when;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -25,6 +24,7 @@ use crate::cli::output;
 use crate::cli::table::terminal_width;
 use crate::error::{Error, Kind, Result};
 use crate::files::{self, PathContext};
+use crate::span::{Keep, Span};
 use crate::usage::{self, By, Query, Report, Row};
 
 /// Show what was used and what it cost
@@ -52,9 +52,9 @@ pub struct UsageArgs {
     /// Write a picture of it over time; a dash prints it
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// First make daily sums of all requests that are older than so many days
-    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..))]
-    keep: Option<u16>,
+    /// First make daily sums of all requests that are older than this, 90d or a number of days
+    #[arg(long, value_name = "TIME")]
+    keep: Option<Keep>,
 }
 
 /// What rows are of.
@@ -122,8 +122,8 @@ pub fn run(args: &UsageArgs, context: &Context) -> Result<()> {
     }
     let range = Range::asked(args.since, args.until, context.now)?;
     let path = database(context)?;
-    if let Some(days) = args.keep {
-        roll_up(days, &path, context)?;
+    if let Some(keep) = args.keep {
+        roll_up(keep, &path, context)?;
     }
     let report = sums(args.by.by(), range, &path)?;
     if let Some(file) = &args.svg {
@@ -193,14 +193,14 @@ fn picture(key: Key, range: Range, path: &Path) -> Result<Chart> {
 }
 
 /// What is older than this becomes sums of days, and stays in every report.
-fn roll_up(days: u16, path: &Path, context: &Context) -> Result<()> {
+fn roll_up(keep: Keep, path: &Path, context: &Context) -> Result<()> {
     if !path.exists() {
         return Ok(());
     }
-    let keep = Duration::from_secs(u64::from(days) * 86_400);
-    let count = usage::roll_up(path, keep, context.now)?;
+    let count = usage::roll_up(path, keep.0, context.now)?;
+    let kept = Span(keep.0);
     context.output.note(&match count {
-        0 => format!("There are no single requests older than {days} days."),
+        0 => format!("There are no single requests older than {kept}."),
         count => format!("Made daily sums of {}.", counted(count, "request")),
     });
     Ok(())

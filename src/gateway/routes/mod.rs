@@ -77,7 +77,9 @@ pub(super) async fn answered(
     let (parts, body) = request.into_parts();
     let parts = cleaned(parts);
     let mut body = Outgoing::Streamed(body);
-    let read = Content::new(&parts.headers, &mut body).read().await;
+    let read = Content::new(&parts, &mut body, &worker.shared.room)
+        .read()
+        .await;
     let asking = Asking::read(read.map_err(unreadable_body)?)?;
     let route = visit.route(&asking.model)?;
     let sending = Sending::new(parts, body, rest, &asking, route);

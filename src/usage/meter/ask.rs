@@ -10,8 +10,8 @@ const USAGE: &str = "include_usage";
 
 /// The body of a streamed chat completion, or completion, with
 /// `stream_options.include_usage` asked for, all else byte for byte as it was.
-/// `None` where nothing is to change: it is no such request, it says already
-/// whether it wants that, or it is not plain JSON whose members have names of
+/// `None` where nothing is to change: it is no such request, it asks for it
+/// already, or it is not plain JSON whose members have names of
 /// their own.
 pub fn with_usage_asked(body: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(body).ok()?;
@@ -34,12 +34,19 @@ pub fn with_usage_asked(body: &[u8]) -> Option<Vec<u8>> {
         }
         Some(options) => {
             let said: UniqueMap<'_, &RawValue> = serde_json::from_str(options).ok()?;
-            if said.0.contains_key(USAGE) {
-                return None;
+            match said.0.get(USAGE).map(|said| said.get()) {
+                // Who does not want to be counted is counted all the same.
+                Some(wanted @ ("false" | "null")) => {
+                    let at = place(text, wanted);
+                    (at, at + wanted.len(), "true".to_owned())
+                }
+                Some(_) => return None,
+                None => {
+                    let at = place(text, options) + 1;
+                    let comma = if said.0.is_empty() { "" } else { "," };
+                    (at, at, format!("\"{USAGE}\":true{comma}"))
+                }
             }
-            let at = place(text, options) + 1;
-            let comma = if said.0.is_empty() { "" } else { "," };
-            (at, at, format!("\"{USAGE}\":true{comma}"))
         }
     };
     Some([&body[..at], added.as_bytes(), &body[until..]].concat())
@@ -78,6 +85,14 @@ mod tests {
                 r#"{"messages":[],"stream":true,"stream_options": {"include_usage":true, "include_obfuscation":false}}"#,
             ),
             (
+                r#"{"messages":[],"stream":true,"stream_options":{"include_usage":false}}"#,
+                r#"{"messages":[],"stream":true,"stream_options":{"include_usage":true}}"#,
+            ),
+            (
+                r#"{"messages":[],"stream":true,"stream_options":{"include_us\u0061ge":false}}"#,
+                r#"{"messages":[],"stream":true,"stream_options":{"include_us\u0061ge":true}}"#,
+            ),
+            (
                 r#"{"messages":[],"stream_options":null,"stream":true}"#,
                 r#"{"messages":[],"stream_options":{"include_usage":true},"stream":true}"#,
             ),
@@ -104,8 +119,6 @@ mod tests {
             // Responses.
             r#"{"input":"p","stream":true}"#,
             r#"{"messages":[],"stream":true,"stream_options":{"include_usage":true}}"#,
-            r#"{"messages":[],"stream":true,"stream_options":{"include_usage":false}}"#,
-            r#"{"messages":[],"stream":true,"stream_options":{"include_us\u0061ge":false}}"#,
             r#"{"messages":[],"stream":true,"stream_options":[]}"#,
             r#"{"messages":[],"stream":true,"stream_options":"x"}"#,
             // Twice: who reads which?

@@ -23,10 +23,10 @@ const LONGEST: usize = 200;
 const CROWD: usize = 1024;
 /// So many endpoints and models are remembered; paths may be without number.
 const REMEMBERED: usize = 8192;
-/// No request has more tokens, nor costs more (a million dollars): what says
+/// No request has more tokens, nor costs more (a thousand dollars): what says
 /// so is mistaken, and sums stay within what a column can hold.
-const MOST_TOKENS: u64 = 1 << 40;
-const MOST_NANO: i64 = 1_000_000_000_000_000;
+pub(in crate::usage) const MOST_TOKENS: u64 = 1 << 33;
+pub(in crate::usage) const MOST_NANO: i64 = 1_000_000_000_000;
 
 /// Writes events; remembers the ids of what they name.
 pub(in crate::usage) struct Inserter {

@@ -33,7 +33,8 @@ pub fn table(listing: &Listing, now: Timestamp) -> String {
         let headings = [
             "ID", "AGENT", "METHOD", "HOST", "PATH", "MODEL", "SIZE", "LEFT", "RULE",
         ];
-        let mut table = Table::new(&headings).dispensable(&["RULE", "METHOD"]);
+        let mut table = Table::new(&headings)
+            .dispensable(&["RULE", "METHOD", "SIZE", "MODEL", "LEFT", "PATH", "HOST"]);
         for facts in &listing.held {
             table.row([
                 facts.id.clone(),

@@ -2,9 +2,9 @@
 //! written down: the audit log.
 
 use super::findings::Findings;
+use crate::broker::policy_file::PriceFile;
 use crate::cli::command::rule;
 use crate::cli::context::Context;
-use crate::cli::oversight;
 use crate::error::Result;
 use crate::text::counted;
 
@@ -23,7 +23,7 @@ pub(super) fn check_written(findings: &mut Findings, context: &Context) -> Resul
         Err(error) => findings.failed("policy", &error),
     }
     let path = path.with_file_name("prices.json");
-    match oversight::prices(&path) {
+    match PriceFile::open(&path, Box::new(|_| ())) {
         Ok(_) if path.exists() => findings.ok("prices", path.display().to_string()),
         Ok(_) => {}
         Err(error) => findings.failed("prices", &error),

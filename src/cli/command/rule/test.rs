@@ -62,7 +62,17 @@ pub fn run(args: &TestArgs, context: &Context) -> Result<u8> {
         })?,
         None => super::read(&context.places()?.policy)?.unwrap_or_default(),
     };
-    let address = Address::parse(&Secret::from(args.url.clone())).map_err(|bad| {
+    // A path that the gateway would refuse is refused as it would do it.
+    let after_scheme = args.url.find("://").map_or(0, |colon| colon + 3);
+    let end = args.url[after_scheme..].find(['/', '?', '#']);
+    let (place, target) = args
+        .url
+        .split_at(end.map_or(args.url.len(), |end| after_scheme + end));
+    let target = match target {
+        query if !query.starts_with('/') => format!("/{query}"),
+        path => path.to_owned(),
+    };
+    let address = Address::parse(&Secret::from(format!("{place}/"))).map_err(|bad| {
         let url = printable(&args.url);
         Error::new(Kind::Usage, format!("--url {url}: {bad}"))
             .with_hint("For example: --url https://api.openai.com/v1/models")
@@ -99,6 +109,7 @@ pub fn run(args: &TestArgs, context: &Context) -> Result<u8> {
         agent: &args.agent,
         method: &method,
         address: &address,
+        target: &target,
         wanted: wanted.as_ref(),
         body: args.body.as_deref().map(body).transpose()?,
     };
@@ -137,7 +148,10 @@ fn tell(outlook: &Outlook, args: &TestArgs, context: &Context) -> Result<()> {
         ));
     }
     if outlook.is_tunnel {
-        note("No connection is for this host: only its name is seen, and no path or body.");
+        note(
+            "No connection is for this host: only its name is seen, and no path or body. `serve` \
+             refuses such hosts unless --allow names them.",
+        );
     }
     if let (true, Some(id)) = (outlook.is_assumed, &outlook.connection) {
         note(&format!("{id} is not connected here; taken as if it were."));
