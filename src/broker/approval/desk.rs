@@ -42,7 +42,10 @@ pub(super) enum Desk {
     #[default]
     Unopened,
     /// Here, until the sender is dropped.
-    Open(PrivateSocket, #[allow(dead_code)] oneshot::Sender<()>),
+    Open(
+        PrivateSocket,
+        #[expect(dead_code, reason = "what matters is when it is dropped")] oneshot::Sender<()>,
+    ),
     /// The gateway stops: not again.
     Closed,
 }

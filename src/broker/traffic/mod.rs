@@ -11,6 +11,7 @@ mod admission;
 mod book;
 mod choose;
 mod client;
+mod hidden;
 mod judge;
 mod meant;
 mod minted;
@@ -23,7 +24,6 @@ mod rehearsal;
 mod renewal;
 mod way;
 
-use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
@@ -57,9 +57,6 @@ pub use self::way::Way;
 
 /// So often, in microseconds, the vault's file is looked at again.
 const LOOK_AGAIN: u64 = 2_000;
-
-/// No more characters of a path are kept.
-const LONGEST_ENDPOINT: usize = 200;
 
 /// Where everything comes from.
 pub struct Source {
@@ -302,7 +299,9 @@ impl Traffic {
             connection: Arc::clone(&entry.id),
             shape: entry.shape,
             method: entry.methods.of(asked.method),
-            endpoint: entry.endpoints.of(cut(asked.seen.unwrap_or_default())),
+            endpoint: entry
+                .endpoints
+                .of(hidden::cut(asked.seen.unwrap_or_default())),
             status: 0,
             ticket,
         });
@@ -401,41 +400,6 @@ impl Traffic {
         })
     }
 
-    /// The provider whose placeholder is in a text that goes somewhere else.
-    pub fn misplaced(&self, text: &[u8], own: Option<&ProviderName>) -> Option<&ProviderName> {
-        let found = self.misplaced.as_ref()?.find_iter(text);
-        found
-            .map(|found| &self.tokens.placeholders[found.pattern().as_usize()].providers)
-            .find(|providers| own.is_none_or(|own| !providers.contains(own)))?
-            .first()
-    }
-
-    /// A path with a word in the place of what let its client in.
-    fn without_token<'t>(&self, path: &'t str, token: &str) -> Cow<'t, str> {
-        if token.is_empty() || !path.contains(token) {
-            return self.without_placeholders(path);
-        }
-        let path = path.replace(token, "TOKEN");
-        self.without_placeholders(&path).into_owned().into()
-    }
-
-    /// A text with a word in the place of each placeholder.
-    fn without_placeholders<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let Some(misplaced) = &self.misplaced else {
-            return Cow::Borrowed(text);
-        };
-        if !misplaced.is_match(text) {
-            return Cow::Borrowed(text);
-        }
-        let words = vec!["KEY"; self.tokens.placeholders.len()];
-        Cow::Owned(misplaced.replace_all(text, &words))
-    }
-
-    /// Whether there are placeholders at all.
-    pub fn has_placeholders(&self) -> bool {
-        self.misplaced.is_some()
-    }
-
     /// What a client that goes where no connection fits is told where that is
     /// not allowed: its provider may be known and only not connected.
     pub fn denied(&self, client: &Client, host: &HostName, port: u16) -> Refusal {
@@ -497,14 +461,6 @@ impl Traffic {
     /// The time.
     pub fn now(&self) -> Timestamp {
         (self.source.clock)()
-    }
-}
-
-/// As much of a path as is kept of it.
-fn cut(path: &str) -> &str {
-    match path.char_indices().nth(LONGEST_ENDPOINT) {
-        Some((end, _)) => &path[..end],
-        None => path,
     }
 }
 
